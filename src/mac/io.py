@@ -1,0 +1,113 @@
+"""Files: atomic writes, hashes, YAML and JSON, and the fingerprint of a plain value."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mac.errors import ConfigError, DataError
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Temporary file beside ``path`` that takes its name when the block succeeds and vanishes when it fails.
+
+    The temporary's name is fixed, so that formats which store their own file name write the same bytes each time.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        with part.open("rb") as handle:
+            os.fsync(handle.fileno())
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def atomic_write_bytes(path: str | Path, content: bytes) -> None:
+    """Write ``content`` so that ``path`` is at every moment absent, old or complete."""
+    with atomic(path) as part:
+        part.write_bytes(content)
+
+
+def atomic_write_text(path: str | Path, content: str) -> None:
+    """Write text (UTF-8, unchanged line ends) as :func:`atomic_write_bytes` does."""
+    atomic_write_bytes(path, content.encode())
+
+
+def sha256_file(path: str | Path) -> str:
+    """Hexadecimal SHA-256 of a file's bytes."""
+    with Path(path).open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+class _NoDuplicates(_Loader):
+    """YAML loader that refuses a key written twice in one mapping."""
+
+
+def _mapping(loader: yaml.Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    keys = [loader.construct_object(key, deep=True) for key, _ in node.value]
+    for index, key in enumerate(keys):
+        if key in keys[:index]:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"key {key!r} is written twice", node.value[index][0].start_mark
+            )
+    return dict(yaml.constructor.SafeConstructor.construct_mapping(loader, node, deep=True))
+
+
+_NoDuplicates.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def read_yaml(path: str | Path) -> dict[str, Any]:
+    """Mapping stored in a YAML file; an empty file is an empty mapping."""
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError("no such file", file=path)
+    try:
+        content = yaml.load(path.read_text(), Loader=_NoDuplicates)  # a safe loader
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"not valid YAML ({error})", file=path) from None
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        raise ConfigError("the top level must be a mapping", file=path, found=type(content).__name__)
+    return content
+
+
+def write_yaml(path: str | Path, content: Any) -> None:
+    """Write a plain value as YAML, keys in the given order."""
+    atomic_write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100))
+
+
+def read_json(path: str | Path) -> Any:
+    """Value stored in a JSON file."""
+    path = Path(path)
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError:
+        raise DataError("no such file", file=path) from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise DataError(f"not valid JSON ({error})", file=path) from None
+
+
+def write_json(path: str | Path, content: Any) -> None:
+    """Write a plain value as JSON with sorted keys; NaN is refused, since JSON has none."""
+    text = json.dumps(content, indent=2, sort_keys=True, allow_nan=False, ensure_ascii=False)
+    atomic_write_text(path, text + "\n")
+
+
+def fingerprint(content: Any) -> str:
+    """12 hexadecimal digits that identify a plain value; equal values give equal digits on every machine."""
+    text = json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
