@@ -1,0 +1,37 @@
+"""The training stages that agents share; equal configuration slices mean one artefact for all of them.
+
+A stage's ``revision`` is raised together with any change of its numbers; the golden traces in ``tests/golden`` fail when
+one moves without the other.
+"""
+
+from __future__ import annotations
+
+from mac.agents.base import Stage
+
+MODEL = Stage("model", 1, ("chunk_length", "model"), section="model")
+HEADS = Stage(
+    "heads",
+    1,
+    ("chunk_length", "chunk_reward", "task_masks", "discount", "goals", "heads"),
+    scope="task",
+    section="heads",
+)
+BEHAVIOUR = Stage(
+    "behaviour", 1, ("chunk_length", "discount", "goals", "behaviour"), section="behaviour"
+)
+VALUE = Stage(
+    "value",
+    1,
+    (
+        "chunk_length",
+        "chunk_reward",
+        "task_masks",
+        "discount",
+        "goals",
+        "value",
+        "compute.precision",
+    ),
+    needs=("model", "heads", "behaviour"),
+    scope="task",
+    section="value",
+)
