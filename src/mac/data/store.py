@@ -1,0 +1,109 @@
+"""Read-only access to a built data set: memory-mapped arrays, episode index, statistics."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mac.data.normalize import Normalizer
+from mac.errors import DataError, MissingDataError
+from mac.io import read_json
+
+FORMAT = 1
+SPLITS = ("train", "validation")
+ARRAYS = (
+    "observations",
+    "actions",
+    "terminals",
+    "valids",
+    "goals",
+    "rewards",
+    "masks",
+    "starts",
+    "lengths",
+)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Episodes one after the other; an episode of T transitions takes T + 1 rows, the last its final state.
+
+    Attributes:
+        observations: (rows, O) float32, not normalised.
+        actions: (rows, A) float32 in (-1, 1); filler in the final-state rows.
+        terminals: (rows,) float32, 1 in rows T - 1 and T of an episode.
+        valids: (rows,) float32, 0 in final-state rows; the next state of a valid row is the next row.
+        goals: (rows, G) float32, oracle goal representation.
+        rewards: (tasks, rows) float32, of the row's own state.
+        masks: (tasks, rows) float32, 0 where the row's own state solves the task.
+        starts: (episodes,) int64, first rows.
+        lengths: (episodes,) int64, T.
+    """
+
+    observations: np.ndarray
+    actions: np.ndarray
+    terminals: np.ndarray
+    valids: np.ndarray
+    goals: np.ndarray
+    rewards: np.ndarray
+    masks: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+
+
+class Store:
+    """A built data set in a folder; see :func:`mac.data.build.build` for how it comes about."""
+
+    def __init__(self, directory: Path, manifest: dict[str, Any]) -> None:
+        self.directory, self.manifest = directory, manifest
+
+    @classmethod
+    def open(cls, directory: str | Path) -> Store:
+        """Open the store in ``directory``; raises :class:`DataError` if it is not complete."""
+        directory = Path(directory)
+        path = directory / "manifest.json"
+        if not path.exists():
+            raise MissingDataError(
+                "no built data set here", file=directory, remedy="run `mac data build`"
+            )
+        manifest = read_json(path)
+        if manifest.get("format") != FORMAT:
+            raise DataError(
+                "store of another format",
+                file=path,
+                key="format",
+                found=manifest.get("format"),
+                expected=FORMAT,
+                remedy="delete the folder and run `mac data build`",
+            )
+        return cls(directory, manifest)
+
+    def split(self, name: str) -> Split:
+        """The ``train`` or ``validation`` split, memory-mapped."""
+        if name not in SPLITS:
+            raise DataError("unknown split", found=name, expected=" or ".join(SPLITS))
+        arrays = {}
+        for key in ARRAYS:
+            path = self.directory / f"{name}_{key}.npy"
+            shape = tuple(self.manifest["splits"][name]["shapes"][key])
+            try:
+                arrays[key] = np.load(path, mmap_mode="r").view(np.ndarray)
+            except FileNotFoundError:
+                raise DataError("file of the store is missing", file=path) from None
+            except (ValueError, EOFError) as error:
+                raise DataError(f"damaged file ({error})", file=path) from None
+            if arrays[key].shape != shape:
+                raise DataError(
+                    "array differs from the manifest",
+                    file=path,
+                    found=arrays[key].shape,
+                    expected=shape,
+                )
+        return Split(**arrays)
+
+    def normalizer(self, split: str) -> Normalizer:
+        """Transform by the statistics of ``validation`` [F] or ``train`` [C], or the identity (``none``)."""
+        return Normalizer.from_statistics(self.manifest["statistics"], split)

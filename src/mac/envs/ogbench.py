@@ -1,0 +1,445 @@
+"""OGBench environments: evaluation, relabelling and the scripted play collection; the only importer of ogbench.
+
+Facts on which this file relies were checked with ogbench 1.2.2: a reset draws from the environment's generator, from a
+fresh unseeded action space (two or five settling steps before the goal is recorded) and, in collection, the oracles
+draw from NumPy's global generator. All three are seeded here, and a first reset is thrown away, because compiling the
+model leaves another solver warm start behind than a later reset does.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+
+from mac.envs.registry import EnvSpec, Transition
+from mac.errors import ConfigError, DataError
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # the viewer's window library complains where there is no display
+    import gymnasium
+    import ogbench  # noqa: F401  (registers the environments)
+    from gymnasium.envs.registration import load_env_creator
+    from ogbench.manipspace.oracles.plan.button_plan import ButtonPlanOracle
+    from ogbench.manipspace.oracles.plan.cube_plan import CubePlanOracle
+    from ogbench.manipspace.oracles.plan.drawer_plan import DrawerPlanOracle
+    from ogbench.manipspace.oracles.plan.window_plan import WindowPlanOracle
+
+OBJECT_START = 14  # first object coordinate in qpos: 6 arm joints and 8 of the gripper come before
+CUBE_WIDTH = 7
+CUBE_CENTRE = np.array([0.425, 0.0, 0.0])
+CUBE_SCALE = 10.0
+DRAWER_SCALE = 18.0
+WINDOW_SCALE = 15.0
+TOLERANCE = 0.04
+
+# Range of the probability of stacking a cube, drawn once an episode; 0.5 where a name has none of these words.
+STACKING = {
+    "single": (0.0, 0.0),
+    "double": (0.0, 0.25),
+    "triple": (0.05, 0.35),
+    "quadruple": (0.1, 0.5),
+    "octuple": (0.0, 0.35),
+}
+PLAN_NOISE = 0.1
+PLAN_NOISE_SMOOTHING = 0.5
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that decide what an episode looks like."""
+    return {name: version(name) for name in ("ogbench", "mujoco", "gymnasium")}
+
+
+def make(spec: EnvSpec, mode: str) -> Simulation:
+    """Evaluation environment in ``reward`` mode (single-task environments) or ``goal`` mode (oracle goals)."""
+    return Simulation(spec, mode)
+
+
+def collector(spec: EnvSpec) -> PlayCollector:
+    """Scripted collector of play data, for cubes, scene and puzzles."""
+    if _family(spec) == "maze":
+        raise ConfigError(
+            f"environment {spec.name!r} has no scripted play oracle", remedy="use data.source: fetch"
+        )
+    return PlayCollector(spec)
+
+
+class Simulation:
+    """One evaluation environment. An episode is a pure function of (seed, task, actions), whatever ran before."""
+
+    def __init__(self, spec: EnvSpec, mode: str) -> None:
+        self._spec, self._mode = spec, mode
+        self._env: Any = None
+        self._task = 0
+        self._steps = 0
+
+    def reset(self, seed: int, task: int) -> tuple[np.ndarray, np.ndarray]:
+        """Start an episode.
+
+        Args:
+            seed: of everything the reset draws.
+            task: 1 to ``spec.tasks``.
+
+        Returns:
+            observation (O,) and goal (G,), float32; G is 0 in reward mode.
+        """
+        self._spec.check_task(task)
+        if self._env is None or (self._mode == "reward" and task != self._task):
+            self.close()
+            self._env = self._make(task)
+        self._task, self._steps = task, 0
+        environment_seed, space_seed, numpy_seed = _seeds(np.random.default_rng(seed))
+        if hasattr(self._env, "restore_model"):
+            self._env.restore_model()
+        self._env.action_space.seed(space_seed)
+        options = {} if self._mode == "reward" else {"task_id": task}
+        with _numpy_seed(numpy_seed):
+            observation, info = self._env.reset(seed=environment_seed, options=options)
+        goal = info["goal"] if self._mode == "goal" else ()
+        return np.asarray(observation, np.float32), np.asarray(goal, np.float32)
+
+    def step(self, action: np.ndarray) -> Transition:
+        """Apply one action (A,), clipped to [-1, 1]."""
+        action = np.clip(np.asarray(action, np.float64), -1.0, 1.0)
+        observation, reward, terminated, _, info = self._env.step(action)
+        self._steps += 1
+        return Transition(
+            observation=np.asarray(observation, np.float32),
+            reward=float(reward),
+            terminated=bool(terminated),
+            truncated=self._steps >= self._spec.max_episode_steps,
+            success=bool(info["success"]),
+        )
+
+    def close(self) -> None:
+        """Free the simulator."""
+        if self._env is not None:
+            self._env.close()
+            self._env = None
+
+    def _make(self, task: int) -> Any:
+        spec = self._spec
+        if self._mode == "reward":
+            stem, _, suffix = spec.env_id.rpartition("-")
+            env = _environment(spec, f"{stem}-singletask-task{task}-{suffix}")
+        else:
+            env = _environment(spec, spec.env_id, use_oracle_rep=True)
+        timing = env._success_timing
+        if spec.success_timing not in ("n/a", timing):
+            raise ConfigError(
+                f"environment {spec.name!r} in {self._mode} mode",
+                key="success_timing",
+                found=spec.success_timing,
+                expected=timing,
+            )
+        env.reset(seed=0)
+        _check_width(spec, "observation_dim", spec.observation_dim, env.observation_space.shape[0])
+        return env
+
+
+class PlayCollector:
+    """Play data: the scripted oracle follows a noisy plan to one random target after another.
+
+    As for the released ``play`` sets: plan noise 0.1 smoothed by 0.5, no random actions, episodes never end at a
+    goal, a new target as soon as a plan is done, and in the scene an episode whose cube left the table is repeated.
+    """
+
+    def __init__(self, spec: EnvSpec) -> None:
+        self._spec = spec
+        self._env = _environment(
+            spec, spec.env_id, mode="data_collection", terminate_at_goal=False, visualize_info=False
+        )
+        noise = {"noise": PLAN_NOISE, "noise_smoothing": PLAN_NOISE_SMOOTHING}
+        family = _family(spec)
+        self._oracles: dict[str, Any] = {}
+        if family in ("cube", "scene"):
+            self._oracles["cube"] = CubePlanOracle(env=self._env, **noise)
+        if family in ("scene", "puzzle"):
+            self._oracles["button"] = ButtonPlanOracle(
+                env=self._env, gripper_always_closed=family == "puzzle", **noise
+            )
+        if family == "scene":
+            self._oracles["drawer"] = DrawerPlanOracle(env=self._env, **noise)
+            self._oracles["window"] = WindowPlanOracle(env=self._env, **noise)
+        self._healthy = _cube_in_sight if family == "scene" else _always
+        self._env.reset(seed=0)
+
+    def episode(self, stream: np.random.Generator, length: int) -> dict[str, np.ndarray]:
+        """One episode.
+
+        Args:
+            stream: everything drawn is a function of it.
+            length: transitions T.
+
+        Returns:
+            arrays of T + 1 rows with the keys of the released files; the last action is filler.
+        """
+        while True:
+            environment_seed, space_seed, numpy_seed = _seeds(stream)
+            stacking = stream.uniform(*_stacking(self._spec))
+            self._env.restore_model()
+            self._env.action_space.seed(space_seed)
+            with _numpy_seed(numpy_seed):
+                rows = self._play(environment_seed, stacking, length)
+            if self._healthy(rows["qpos"]):
+                return rows
+
+    def _play(self, seed: int, stacking: float, length: int) -> dict[str, np.ndarray]:
+        env = self._env
+        observation, info = env.reset(seed=seed)
+        oracle = self._oracles[info["privileged/target_task"]]
+        oracle.reset(observation, info)
+        rows: dict[str, list[np.ndarray]] = {
+            key: [] for key in ("observations", "actions", "qpos", "qvel")
+        }
+        if "button_states" in info:
+            rows["button_states"] = []
+        for row in range(length + 1):
+            action = np.clip(oracle.select_action(observation, info), -1, 1)
+            rows["observations"].append(observation)
+            rows["actions"].append(action)
+            for key in ("qpos", "qvel", "button_states"):
+                if key in rows:
+                    rows[key].append(info[key])
+            if row == length:
+                break
+            observation, _, _, _, info = env.step(action)
+            if oracle.done:
+                target_observation, target_info = env.set_new_target(p_stack=stacking)
+                oracle = self._oracles[target_info["privileged/target_task"]]
+                oracle.reset(target_observation, target_info)
+        arrays = {
+            key: np.asarray(value, np.int64 if key == "button_states" else np.float32)
+            for key, value in rows.items()
+        }
+        arrays["terminals"] = np.zeros(length + 1, np.float32)
+        arrays["terminals"][-1] = 1.0
+        return arrays
+
+
+def oracle_goals(
+    spec: EnvSpec, qpos: np.ndarray, button_states: np.ndarray | None
+) -> np.ndarray:
+    """Oracle goal representation of raw states.
+
+    Args:
+        spec: the environment.
+        qpos: (rows, nq).
+        button_states: (rows, buttons), None where there are none.
+
+    Returns:
+        (rows, G) float32: cube positions, button states, drawer, window; xy for mazes.
+    """
+    family = _family(spec)
+    if family == "maze":
+        return qpos[:, :2].astype(np.float32)
+    layout = _layout(spec.env_id)
+    parts: list[np.ndarray] = []
+    if layout.cubes:
+        cubes = (_cubes(layout, qpos) - CUBE_CENTRE) * CUBE_SCALE
+        parts.append(cubes.reshape(len(qpos), -1))
+    if layout.buttons:
+        parts.append(_buttons(spec, layout, button_states))
+    if family == "scene":
+        drawer, window = _slides(layout, qpos)
+        parts += [(drawer * DRAWER_SCALE)[:, None], (window * WINDOW_SCALE)[:, None]]
+    return np.concatenate([part.astype(np.float32) for part in parts], axis=1)
+
+
+def task_rewards(
+    spec: EnvSpec, task: int, qpos: np.ndarray, button_states: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Reward and mask of every state in one task: minus the number of unmet conditions, 0 where all are met.
+
+    Args:
+        spec: the environment.
+        task: 1 to ``spec.tasks``.
+        qpos: (rows, nq).
+        button_states: (rows, buttons), None where there are none.
+
+    Returns:
+        rewards (rows,) and masks (rows,), float32. They belong to the row's own state.
+    """
+    spec.check_task(task)
+    family = _family(spec)
+    if family == "maze":
+        raise ConfigError(f"environment {spec.name!r} has no reward tasks in this project")
+    layout = _layout(spec.env_id)
+    target = layout.targets[task - 1]
+    met: list[np.ndarray] = []
+    if layout.cubes:
+        distance = np.linalg.norm(_cubes(layout, qpos) - target["cubes"], axis=-1)
+        met.append(distance <= TOLERANCE)
+    if layout.buttons:
+        met.append(_buttons(spec, layout, button_states) == target["buttons"])
+    if family == "scene":
+        for position, wanted in zip(_slides(layout, qpos), target["slides"], strict=True):
+            met.append((np.abs(position - wanted) <= TOLERANCE)[:, None])
+    conditions = np.concatenate(met, axis=1)
+    rewards = conditions.sum(axis=1) - conditions.shape[1]
+    masks = 1.0 - conditions.all(axis=1)
+    return rewards.astype(np.float32), masks.astype(np.float32)
+
+
+class _Layout:
+    """Where an environment's objects are in qpos, and the goal of each task."""
+
+    def __init__(self, env: Any) -> None:
+        self.cubes = getattr(env, "_num_cubes", 0)
+        self.buttons = getattr(env, "_num_buttons", 0)
+        self.drawer = OBJECT_START + CUBE_WIDTH * self.cubes + self.buttons
+        self.targets = [self._target(info) for info in env.task_infos]
+
+    @staticmethod
+    def _target(info: dict[str, Any]) -> dict[str, Any]:
+        if "goal" in info:
+            goal = info["goal"]
+            return {
+                "cubes": goal["block_xyzs"],
+                "buttons": goal["button_states"],
+                "slides": (goal["drawer_pos"], goal["window_pos"]),
+            }
+        return {"cubes": info.get("goal_xyzs"), "buttons": info.get("goal_button_states")}
+
+
+@cache
+def _layout(env_id: str) -> _Layout:
+    with _quiet():
+        return _Layout(gymnasium.make(env_id, disable_env_checker=True).unwrapped)
+
+
+def _cubes(layout: _Layout, qpos: np.ndarray) -> np.ndarray:
+    """Positions of all cubes, (rows, cubes, 3) float64."""
+    stop = OBJECT_START + CUBE_WIDTH * layout.cubes
+    cubes = qpos[:, OBJECT_START:stop].reshape(len(qpos), layout.cubes, CUBE_WIDTH)
+    return cubes[:, :, :3].astype(np.float64)
+
+
+def _buttons(spec: EnvSpec, layout: _Layout, button_states: np.ndarray | None) -> np.ndarray:
+    found = None if button_states is None else button_states.shape[1:]
+    if found != (layout.buttons,):
+        raise DataError(
+            f"environment {spec.name!r}",
+            key="button_states",
+            found=found,
+            expected=(layout.buttons,),
+        )
+    return button_states
+
+
+def _slides(layout: _Layout, qpos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of drawer and window, each (rows,) float64."""
+    drawer, window = qpos[:, layout.drawer : layout.drawer + 2].astype(np.float64).T
+    return drawer, window
+
+
+def _family(spec: EnvSpec) -> str:
+    for family in ("maze", "cube", "scene", "puzzle"):
+        if family in spec.env_id:
+            return family
+    raise ConfigError(
+        f"environment {spec.name!r} is of no family this project knows",
+        key="env_id",
+        found=spec.env_id,
+        expected="a maze, cube, scene or puzzle",
+    )
+
+
+def _stacking(spec: EnvSpec) -> tuple[float, float]:
+    for word, bounds in STACKING.items():
+        if word in spec.env_id:
+            return bounds
+    return (0.5, 0.5)
+
+
+def _cube_in_sight(qpos: np.ndarray) -> bool:
+    """Whether the scene's cube stayed on the table or in the drawer in every row."""
+    _, y, z = qpos[:, OBJECT_START : OBJECT_START + 3].T
+    beside = (y <= -0.3) & ((z < 0.06) | (z > 0.08))
+    return not bool((y >= 0.29).any() or beside.any())
+
+
+def _always(qpos: np.ndarray) -> bool:
+    return True
+
+
+class _Repeatable:
+    """Mixed into an environment's class so that a reset depends on its seeds only."""
+
+    _own_action_space: Any = None
+
+    @property
+    def action_space(self) -> Any:
+        """The action space, made once (the original makes an unseeded one at every access)."""
+        if self._own_action_space is None:
+            with _quiet():
+                self._own_action_space = super().action_space
+        return self._own_action_space
+
+    def compile_model_and_data(self) -> None:
+        """Compile, and remember what the scene's buttons will change."""
+        super().compile_model_and_data()
+        self._compiled_damping = self._model.dof_damping.copy()
+
+    def restore_model(self) -> None:
+        """Undo what an earlier episode did to the model: the scene locks its slides by their damping."""
+        self._model.dof_damping[:] = self._compiled_damping
+
+
+def _environment(spec: EnvSpec, env_id: str, **options: Any) -> Any:
+    """The bare environment, without gymnasium's wrappers; the step limit is counted here."""
+    try:
+        registered = gymnasium.spec(env_id)
+    except gymnasium.error.Error as error:
+        raise ConfigError(
+            f"ogbench {version('ogbench')} has no environment for {spec.name!r} ({error})",
+            key="env_id",
+            found=env_id,
+        ) from None
+    with _quiet():
+        creator = load_env_creator(registered.entry_point)
+    if isinstance(creator, type):
+        creator = type(creator.__name__, (_Repeatable, creator), {})
+    with _quiet():
+        env = creator(**{**registered.kwargs, **options})
+    _check_width(spec, "max_episode_steps", spec.max_episode_steps, registered.max_episode_steps)
+    _check_width(spec, "action_dim", spec.action_dim, env.action_space.shape[0])
+    return env
+
+
+def _check_width(spec: EnvSpec, key: str, expected: int, found: int) -> None:
+    if expected != found:
+        raise ConfigError(
+            f"environment {spec.name!r} differs from its suite line",
+            key=key,
+            found=expected,
+            expected=found,
+        )
+
+
+def _seeds(stream: np.random.Generator) -> list[int]:
+    return [int(seed) for seed in stream.integers(2**31, size=3)]
+
+
+@contextmanager
+def _numpy_seed(seed: int) -> Iterator[None]:
+    """Seed NumPy's global generator, on which ogbench's oracles draw, and put its state back afterwards."""
+    state = np.random.get_state()  # noqa: NPY002
+    np.random.seed(seed)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Silence the simulator's warnings about display and float precision."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,172 @@
+"""From one line of a suite file to the simulator that runs it; imports the simulator only when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from mac.errors import ConfigError
+
+SIMULATORS = ("ogbench", "toy")
+MODES = ("reward", "goal")
+
+
+@dataclass(frozen=True)
+class EnvSpec:
+    """What the project must know of an environment before it is made: one line of a suite file.
+
+    Attributes:
+        name: the environment's name in configs and paths, for instance ``cube-single``.
+        dataset: the dataset's name without version, for instance ``cube-single-play``.
+        env_id: the simulator's own id, for instance ``cube-single-v0``.
+        tasks: number of evaluation tasks; they are numbered from 1.
+        observation_dim: O, width of the state vector.
+        action_dim: A.
+        goal_dim: G, width of the oracle goal representation.
+        max_episode_steps: step limit of an evaluation episode.
+        simulator: module of ``mac.envs`` that makes it.
+        success_timing: whether success and reward describe the state before an action (``pre``) or after it
+            (``post``); ``n/a`` where the suite does not say.
+    """
+
+    name: str
+    dataset: str
+    env_id: str
+    tasks: int
+    observation_dim: int
+    action_dim: int
+    goal_dim: int
+    max_episode_steps: int
+    simulator: str = "ogbench"
+    success_timing: str = "n/a"
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            kind = {"int": int, "str": str}[field.type]
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise ConfigError(
+                    f"environment {self.name!r}",
+                    key=field.name,
+                    found=repr(value),
+                    expected=kind.__name__,
+                )
+            if kind is int and value < (0 if field.name == "goal_dim" else 1):
+                raise ConfigError(
+                    f"environment {self.name!r}", key=field.name, found=value, expected=">= 1"
+                )
+        if self.simulator not in SIMULATORS:
+            raise ConfigError(
+                f"environment {self.name!r}",
+                key="simulator",
+                found=self.simulator,
+                expected=" or ".join(SIMULATORS),
+            )
+        if self.success_timing not in ("pre", "post", "n/a"):
+            raise ConfigError(
+                f"environment {self.name!r}",
+                key="success_timing",
+                found=self.success_timing,
+                expected="pre, post or n/a",
+            )
+
+    @classmethod
+    def from_line(
+        cls, name: str, line: Mapping[str, Any], *, file: str | Path | None = None
+    ) -> EnvSpec:
+        """Spec from the mapping ``line`` that a suite file holds under ``name``."""
+        known = {field.name: field for field in fields(cls) if field.name != "name"}
+        for key in line:
+            if key not in known:
+                raise ConfigError(
+                    "unknown key",
+                    file=file,
+                    key=f"environments.{name}.{key}",
+                    expected=", ".join(known),
+                )
+        for key, field in known.items():
+            if field.default is MISSING and key not in line:
+                raise ConfigError("missing key", file=file, key=f"environments.{name}.{key}")
+        return cls(name=name, **line)
+
+    def check_task(self, task: int) -> None:
+        """Raise unless ``task`` is one of this environment's."""
+        if not 1 <= task <= self.tasks:
+            raise ConfigError(
+                f"environment {self.name!r} has no such task",
+                key="task",
+                found=task,
+                expected=f"1 to {self.tasks}",
+            )
+
+
+@dataclass(frozen=True)
+class Transition:
+    """What a simulator returns for one action.
+
+    Attributes:
+        observation: (O,) float32, after the action.
+        reward: of the step.
+        terminated: the episode ended by itself.
+        truncated: the step limit was reached.
+        success: the task's own flag, with the timing that the suite states.
+    """
+
+    observation: np.ndarray
+    reward: float
+    terminated: bool
+    truncated: bool
+    success: bool
+
+
+class Simulation(Protocol):
+    """One evaluation environment. An episode is a pure function of (seed, task, actions), whatever ran before."""
+
+    def reset(self, seed: int, task: int) -> tuple[np.ndarray, np.ndarray]:
+        """Start an episode; returns the observation (O,) and the goal (G,), G = 0 in reward mode."""
+
+    def step(self, action: np.ndarray) -> Transition:
+        """Apply one action (A,)."""
+
+    def close(self) -> None:
+        """Free the simulator."""
+
+
+class Collector(Protocol):
+    """Scripted data collection in one environment."""
+
+    def episode(self, stream: np.random.Generator, length: int) -> dict[str, np.ndarray]:
+        """One episode of ``length`` transitions as arrays of length + 1 rows, keys as in the released files."""
+
+
+class Adapter(Protocol):
+    """What a module of ``mac.envs`` offers for the environments of its simulator."""
+
+    def make(self, spec: EnvSpec, mode: str) -> Simulation:
+        """Evaluation environment."""
+
+    def collector(self, spec: EnvSpec) -> Collector:
+        """Scripted collector; raises :class:`ConfigError` where there is none."""
+
+    def oracle_goals(
+        self, spec: EnvSpec, qpos: np.ndarray, button_states: np.ndarray | None
+    ) -> np.ndarray:
+        """Goal representation (rows, G) of raw simulator states (rows, …)."""
+
+    def task_rewards(
+        self, spec: EnvSpec, task: int, qpos: np.ndarray, button_states: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rewards (rows,) and masks (rows,) of raw simulator states (rows, …) in a task."""
+
+    def versions(self) -> dict[str, str]:
+        """Versions of the packages that decide what an episode looks like."""
+
+
+def adapter(spec: EnvSpec) -> Adapter:
+    """The module that runs ``spec``; importing it imports the simulator."""
+    return import_module(f"mac.envs.{spec.simulator}")
