@@ -1,10 +1,14 @@
 """Settings of the whole suite: one thread a process, and the longest tests first."""
 
 import os
+from pathlib import Path
+
+import pytest
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")  # two workers share two cores; before NumPy or torch
 
+PARITY_CASES = Path(__file__).parent / "parity" / "cases"
 LONGEST_FIRST = ("tests/workflow", "tests/parity", "tests/golden")
 
 
@@ -16,3 +20,17 @@ def pytest_collection_modifyitems(items):
         return next((i for i, p in enumerate(LONGEST_FIRST) if path.startswith(p)), 99)
 
     items.sort(key=rank)  # stable: the order inside a group stays
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--parity-dir",
+        default=str(PARITY_CASES),
+        help="folder with the numerical cases of the original implementation",
+    )
+
+
+@pytest.fixture
+def parity_dir(request):
+    """Folder with the numerical cases of the original implementation."""
+    return Path(request.config.getoption("--parity-dir"))

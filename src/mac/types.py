@@ -32,3 +32,12 @@ class Batch:
     def map(self, function: Callable[[Any], Any]) -> Batch:
         """Batch whose arrays went through ``function``, for instance to another device."""
         return Batch(*(function(getattr(self, field.name)) for field in fields(self)))
+
+
+@dataclass(frozen=True)
+class Spaces:
+    """Widths of what an agent sees and does: observation O, goal G (0 where there is none), action A."""
+
+    observation_dim: int
+    goal_dim: int
+    action_dim: int

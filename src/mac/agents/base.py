@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mac.errors import ConfigError
+from mac.types import Spaces
 
 if TYPE_CHECKING:
     import torch
@@ -47,20 +48,13 @@ class Stage:
     section: str = ""
 
 
-@dataclass(frozen=True)
-class Spaces:
-    """Widths of what an agent sees and does: observation O, goal G (0 without goals), action A."""
-
-    observation_dim: int
-    goal_dim: int
-    action_dim: int
-
-
 @dataclass
 class Agent:
     """Base of all agents: parts by stage, and how they act.
 
-    Class attributes are what planning reads; ``build`` makes the learnable parts.
+    ``build`` makes the learnable parts. The class attributes are what planning reads: the modes the agent can be used
+    in, its training stages, the stages whose checkpoints ``act`` needs, the keys beyond ``evaluate`` that ``act`` reads,
+    and whether it is evaluated by ``episodes`` or by ``model_error``.
     """
 
     name: ClassVar[str] = ""
@@ -68,6 +62,7 @@ class Agent:
     modes: ClassVar[tuple[str, ...]] = ("reward", "goal")
     stages: ClassVar[tuple[Stage, ...]] = ()
     acts_with: ClassVar[tuple[str, ...]] = ()
+    act_reads: ClassVar[tuple[str, ...]] = ()
     evaluator: ClassVar[str] = "episodes"
 
     config: Any

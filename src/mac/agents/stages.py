@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from mac.agents.base import Stage
 
-MODEL = Stage("model", 1, ("chunk_length", "model"), section="model")
+_TASK = ("data.normalizer", "mode")
+
+MODEL = Stage("model", 1, ("data.normalizer", "chunk_length", "model"), section="model")
 HEADS = Stage(
     "heads",
     1,
-    ("chunk_length", "chunk_reward", "task_masks", "discount", "goals", "heads"),
+    (*_TASK, "chunk_length", "chunk_reward", "task_masks", "discount", "goals", "heads"),
     scope="task",
     section="heads",
 )
 BEHAVIOUR = Stage(
-    "behaviour", 1, ("chunk_length", "discount", "goals", "behaviour"), section="behaviour"
+    "behaviour", 1, (*_TASK, "chunk_length", "discount", "goals", "behaviour"), section="behaviour"
 )
 VALUE = Stage(
     "value",

@@ -1,0 +1,51 @@
+"""Flow behaviour cloning: MAC's behaviour policy without its rejection step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from mac import components as c
+from mac.agents.base import Agent, register
+from mac.agents.stages import BEHAVIOUR
+from mac.config.schema import AgentConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mac.components.part import Part
+
+
+class Config(AgentConfig):
+    """MAC's keys and which of the two policies acts."""
+
+    act_by: Literal["onestep", "flow"] = Field(
+        "onestep", description="one sample of the distilled policy, or of the flow by Euler steps"
+    )
+
+
+@register("flow_bc")
+class FlowBC(Agent):
+    """One sample of MAC's distilled behaviour policy; shares MAC's behaviour stage."""
+
+    Config = Config
+    stages = (BEHAVIOUR,)
+    acts_with = ("behaviour",)
+    act_reads = ("act_by",)
+
+    def build(self) -> Mapping[str, Part]:
+        """The behaviour alone."""
+        self.behaviour = c.behaviour.make(self.spaces, self.config, self.init)
+        return {"behaviour": self.behaviour}
+
+    @property
+    def act_noise(self) -> dict[str, tuple[int, ...]]:
+        """One noise vector."""
+        return {"z": (self.config.chunk_length * self.spaces.action_dim,)}
+
+    def act(self, observations: Tensor, goals: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
+        """One sample; see :meth:`Agent.act`."""
+        policy = self.behaviour.teacher if self.config.act_by == "flow" else self.behaviour
+        return policy.sample(observations, goals, noise["z"])

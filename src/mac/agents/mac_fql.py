@@ -1,0 +1,88 @@
+"""MAC (FQL): MAC's model and values; the policy is trained to maximise the critic near the behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from mac import components as c
+from mac import losses
+from mac.agents.base import register
+from mac.agents.mac import MAC
+from mac.agents.stages import VALUE
+from mac.config.schema import AgentConfig
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from mac.components.imagine import Trajectory
+    from mac.components.part import Loss, Noise, Part
+
+
+class Config(AgentConfig):
+    """MAC's keys, the strength of the imitation, and the corrected variants."""
+
+    distill_weight: float = Field(0.3, ge=0.0, description="alpha, weight of the imitation loss")
+    corrected_normaliser: bool = Field(
+        False, description="[C] divide by the mean |Q| of all entries, not of means over the rollout"
+    )
+    corrected_discount: bool = Field(
+        False, description="[C] returns discounted by gamma^n a chunk instead of gamma"
+    )
+
+
+@register("mac_fql")
+class MACFQL(MAC):
+    """Flow behaviour, value expansion under a one-step policy, FQL's policy loss (algorithms.md 3)."""
+
+    Config = Config
+    stages = (
+        *MAC.stages[:-1],
+        replace(
+            VALUE,
+            reads=(*VALUE.reads, "distill_weight", "corrected_normaliser", "corrected_discount"),
+        ),
+    )
+    acts_with = ("value",)
+
+    def learn_values(self) -> Part:
+        """Value learner whose rollouts follow the one-step policy, which improves on them."""
+        cfg = self.config
+        self.actor = c.OneStep(
+            self.spaces, cfg.chunk_length, cfg.behaviour.hidden_dims, self.init
+        )
+        options = {} if cfg.corrected_discount else {"return_discount": cfg.discount}
+        return self.expand(
+            self.actor.sample, (), actor=self.actor, improve=self.improve, **options
+        )
+
+    def improve(self, trajectory: Trajectory, noise: Noise) -> list[Loss]:
+        """alpha L_dist + L_q on all imagined states (H, B).
+
+        L_q is -mean_b q_b / mean_b |q_b|, with q_b the mean over the rollout of Q(s_h, g, clip mu). The critic is
+        frozen; the gradient passes through its action.
+        """
+        states, goals = trajectory.observations[:-1], trajectory.goals[:-1]
+        z = noise["distill_z"]
+        vectors = self.actor(states, goals, z)
+        target = self.behaviour.sample(states, goals, z).detach().flatten(-2)
+        distill = losses.regression.squared(vectors, target)
+        scores = self.values.critic(states, goals, vectors.clamp(-1.0, 1.0))
+        if not self.config.corrected_normaliser:
+            scores = scores.mean(0)
+        q_loss = -scores.mean() / scores.abs().mean().detach()
+        loss = self.config.distill_weight * distill + q_loss
+        metrics = {"distill_loss": distill, "q_loss": q_loss}
+        return [c.Loss("actor_loss", loss, [self.actor], metrics)]
+
+    @property
+    def act_noise(self) -> dict[str, tuple[int, ...]]:
+        """One noise vector: a single sample, no rejection."""
+        return {"z": (self.chunk_dim,)}
+
+    def act(self, observations: Tensor, goals: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
+        """One sample of the one-step policy."""
+        return self.actor.sample(observations, goals, noise["z"])

@@ -1,0 +1,18 @@
+"""Learnable parts made of networks and losses, loaded when first used (so that planning needs no torch)."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["behaviour", "part"],
+    submod_attrs={
+        "behaviour": ["OneStep"],
+        "dynamics": ["Dynamics"],
+        "expansion": ["ValueExpansion"],
+        "values": ["Values"],
+        "imagine": ["predict"],
+        "outcome": ["Outcome"],
+        "part": ["Loss"],
+        "select": ["BestOf"],
+    },
+)

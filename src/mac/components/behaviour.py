@@ -1,0 +1,158 @@
+"""Behaviour policies over action chunks: flow matching, its one-step distillation, and a Gaussian."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from mac.components.part import Draw, Loss, Noise, Part, flat
+from mac.losses.flow import euler, flow_matching
+from mac.losses.regression import squared
+from mac.nets.gaussian import TanhGaussian
+from mac.nets.mlp import MLP, Init
+from mac.types import Batch, Spaces
+
+if TYPE_CHECKING:
+    from mac.config.schema import AgentConfig
+
+
+class _Policy(Part):
+    """Common shape of the policies: a vector per noise vector, seen from outside as chunks."""
+
+    def __init__(self, spaces: Spaces, chunk_length: int) -> None:
+        super().__init__()
+        self.chunk = (chunk_length, spaces.action_dim)
+        self.chunk_dim = chunk_length * spaces.action_dim
+
+    def sample(
+        self, observations: Tensor, goals: Tensor, noise: Tensor, dtype: torch.dtype | None = None
+    ) -> Tensor:
+        """Chunks (..., n, A), clipped to [-1, 1], for (B, O), (B, G) and noise (..., B, n A)."""
+        vectors = self(observations, goals, noise, dtype=dtype)
+        return vectors.clamp(-1.0, 1.0).unflatten(-1, self.chunk)
+
+
+class Flow(_Policy):
+    """Flow-matching policy v(s, g, x, t); samples by K Euler steps."""
+
+    def __init__(
+        self,
+        spaces: Spaces,
+        chunk_length: int,
+        hidden_dims: Sequence[int],
+        init: Init,
+        flow_steps: int,
+    ) -> None:
+        super().__init__(spaces, chunk_length)
+        dims = (spaces.observation_dim, spaces.goal_dim, self.chunk_dim, 1)
+        self.flow = MLP(dims, hidden_dims, self.chunk_dim, init.generator("flow"))
+        self.flow_steps = flow_steps
+
+    def forward(
+        self, observations: Tensor, goals: Tensor, noise: Tensor, dtype: torch.dtype | None = None
+    ) -> Tensor:
+        """Chunk vectors (..., n A), not clipped: the flow's image of the noise."""
+        return euler(
+            lambda x, t: self.flow(observations, goals, x, t, dtype=dtype), noise, self.flow_steps
+        )
+
+    def noise(self, batch_size: int) -> dict[str, Draw]:
+        """Source points and times of flow matching."""
+        return {
+            "flow_x0": Draw((batch_size, self.chunk_dim)),
+            "flow_t": Draw((batch_size, 1), "uniform"),
+        }
+
+    def losses(self, batch: Batch, noise: Noise) -> list[Loss]:
+        """Flow matching on dataset chunks given the actor goal."""
+        value = flow_matching(
+            lambda x, t: self.flow(batch.observations, batch.actor_goals, x, t),
+            flat(batch.actions),
+            noise["flow_x0"],
+            noise["flow_t"],
+        )
+        return [Loss("flow_loss", value, [self.flow])]
+
+
+class OneStep(_Policy):
+    """One-step policy mu(s, g, z); its output is clipped when sampled, not when trained."""
+
+    def __init__(self, spaces: Spaces, chunk_length: int, hidden_dims: Sequence[int], init: Init) -> None:
+        super().__init__(spaces, chunk_length)
+        dims = (spaces.observation_dim, spaces.goal_dim, self.chunk_dim)
+        self.onestep = MLP(dims, hidden_dims, self.chunk_dim, init.generator("onestep"))
+
+    def forward(
+        self, observations: Tensor, goals: Tensor, noise: Tensor, dtype: torch.dtype | None = None
+    ) -> Tensor:
+        """Chunk vectors (..., n A), not clipped."""
+        return self.onestep(observations, goals, noise, dtype=dtype)
+
+
+class DistilledFlow(Part):
+    """A flow policy and the one-step policy that imitates its samples; sampling uses the latter."""
+
+    def __init__(
+        self,
+        spaces: Spaces,
+        chunk_length: int,
+        hidden_dims: Sequence[int],
+        init: Init,
+        flow_steps: int,
+    ) -> None:
+        super().__init__()
+        self.teacher = Flow(spaces, chunk_length, hidden_dims, init, flow_steps)
+        self.student = OneStep(spaces, chunk_length, hidden_dims, init)
+        self.sample = self.student.sample
+
+    def noise(self, batch_size: int) -> dict[str, Draw]:
+        """Noise of flow matching and of the distillation."""
+        return {
+            **self.teacher.noise(batch_size),
+            "distill_z": Draw((batch_size, self.student.chunk_dim)),
+        }
+
+    def losses(self, batch: Batch, noise: Noise) -> list[Loss]:
+        """Flow matching, and squared error of the one-step policy against the stored flow's samples."""
+        inputs = (batch.observations, batch.actor_goals, noise["distill_z"])
+        with torch.no_grad():
+            target = flat(self.teacher.sample(*inputs))
+        distill = squared(self.student(*inputs), target)
+        return [
+            *self.teacher.losses(batch, noise),
+            Loss("distill_loss", distill, [self.student]),
+        ]
+
+
+class Gaussian(_Policy):
+    """Tanh-Gaussian policy over chunks, trained by maximum likelihood (algorithms.md 2)."""
+
+    def __init__(self, spaces: Spaces, chunk_length: int, hidden_dims: Sequence[int], init: Init) -> None:
+        super().__init__(spaces, chunk_length)
+        dims = (spaces.observation_dim, spaces.goal_dim)
+        self.actor = TanhGaussian(dims, hidden_dims, self.chunk_dim, init.generator("actor"))
+
+    def forward(
+        self, observations: Tensor, goals: Tensor, noise: Tensor, dtype: torch.dtype | None = None
+    ) -> Tensor:
+        """Chunk vectors (..., n A) in (-1, 1); always computed in the parameters' dtype."""
+        mean, std = self.actor(observations, goals)
+        return torch.tanh(mean + std * noise)
+
+    def losses(self, batch: Batch, noise: Noise) -> list[Loss]:
+        """Negative log-likelihood of dataset chunks given the actor goal."""
+        log_prob = self.actor.log_prob(flat(batch.actions), batch.observations, batch.actor_goals)
+        return [Loss("bc_loss", -log_prob.mean(), [self.actor])]
+
+
+def make(spaces: Spaces, config: AgentConfig, init: Init) -> DistilledFlow | Flow | Gaussian:
+    """Behaviour named by ``behaviour.policy``."""
+    cfg = config.behaviour
+    arguments = (spaces, config.chunk_length, cfg.hidden_dims, init)
+    if cfg.policy == "gaussian":
+        return Gaussian(*arguments)
+    kind = {"distilled_flow": DistilledFlow, "flow": Flow}[cfg.policy]
+    return kind(*arguments, cfg.flow_steps)

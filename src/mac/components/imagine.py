@@ -1,0 +1,51 @@
+"""The imagination loop: a model, an acting rule and a length give a trajectory (algorithms.md 1.4)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mac.components.dynamics import Dynamics
+from mac.components.select import Acting
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """H imagined chunks from each of B states.
+
+    Attributes:
+        observations: (H + 1, B, O), from the start to the final state.
+        actions: (H, B, n, A).
+        goals: (H + 1, B, G), constant along the trajectory.
+    """
+
+    observations: Tensor
+    actions: Tensor
+    goals: Tensor
+
+
+def imagine(model: Dynamics, act: Acting, start: Tensor, goals: Tensor, noise: Tensor) -> Trajectory:
+    """Trajectory from start states (B, O) with goals (B, G); noise (H, ...) feeds the acting rule.
+
+    States are not clipped and rollouts do not stop at success. Call it without gradients.
+    """
+    state, states, chunks = start, [start], []
+    for step_noise in noise:
+        chunk = act(state, goals, step_noise)
+        state = model(state, chunk)
+        chunks.append(chunk)
+        states.append(state)
+    observations = torch.stack(states)
+    return Trajectory(
+        observations, torch.stack(chunks), goals.expand(len(states), *goals.shape)
+    )
+
+
+def predict(model: Dynamics, start: Tensor, actions: Tensor) -> Tensor:
+    """Observations (L + 1, B, O) predicted open loop from (B, O) under given chunks (L, B, n, A)."""
+    states = [start]
+    for chunk in actions:
+        states.append(model(states[-1], chunk))
+    return torch.stack(states)

@@ -1,0 +1,38 @@
+"""State value with its slowly following target, and the critic of chunks."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from mac.nets.mlp import Init, Scalar
+from mac.types import Spaces
+
+
+class Values(nn.Module):
+    """V(s, g), its target, and Q(s, g, A)."""
+
+    def __init__(
+        self,
+        spaces: Spaces,
+        chunk_length: int,
+        value_hidden_dims: Sequence[int],
+        critic_hidden_dims: Sequence[int],
+        init: Init,
+    ) -> None:
+        super().__init__()
+        dims = (spaces.observation_dim, spaces.goal_dim)
+        self.value = Scalar(dims, value_hidden_dims, init.generator("value"))
+        self.target_value = copy.deepcopy(self.value).requires_grad_(False)
+        chunk_dim = chunk_length * spaces.action_dim
+        self.critic = Scalar((*dims, chunk_dim), critic_hidden_dims, init.generator("critic"))
+
+    @torch.no_grad()
+    def follow(self, rate: float) -> None:
+        """Polyak step of the target towards V: target <- rate V + (1 - rate) target."""
+        torch._foreach_lerp_(
+            list(self.target_value.parameters()), list(self.value.parameters()), rate
+        )

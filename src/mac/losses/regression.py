@@ -1,0 +1,48 @@
+"""Regression and classification losses, and the two ways to read a value network's output."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def squared(prediction: Tensor, target: Tensor) -> Tensor:
+    """Mean over all entries of the squared difference."""
+    return (prediction - target).square().mean()
+
+
+def binary_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean binary cross-entropy of logits against labels in [0, 1] (algorithms.md 0.5)."""
+    return -(labels * F.logsigmoid(logits) + (1.0 - labels) * F.logsigmoid(-logits)).mean()
+
+
+class SquaredHead:
+    """Values are the network's output; trained by squared error."""
+
+    @staticmethod
+    def decode(raw: Tensor) -> Tensor:
+        """Values of raw outputs."""
+        return raw
+
+    @staticmethod
+    def loss(raw: Tensor, target: Tensor) -> Tensor:
+        """Loss of raw outputs against target values."""
+        return squared(raw, target)
+
+
+class LogitHead:
+    """Values in [0, 1] are the sigmoid of the network's output; trained by cross-entropy."""
+
+    @staticmethod
+    def decode(raw: Tensor) -> Tensor:
+        """Values of raw outputs."""
+        return torch.sigmoid(raw)
+
+    @staticmethod
+    def loss(raw: Tensor, target: Tensor) -> Tensor:
+        """Loss of raw outputs against target values, clipped to [0, 1]."""
+        return binary_cross_entropy(raw, target.clamp(0.0, 1.0))
+
+
+HEADS = {"squared": SquaredHead, "bce": LogitHead}

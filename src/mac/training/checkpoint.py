@@ -1,0 +1,77 @@
+"""Checkpoints: named tensors and a little metadata in one safetensors file, equal bytes for equal content."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from mac.errors import CheckpointError
+from mac.io import atomic_write_bytes
+
+_META = "mac"  # a single key: safetensors keeps several in no fixed order
+
+
+def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
+    """Write tensors and JSON-compatible metadata atomically."""
+    content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    text = json.dumps(meta, sort_keys=True)
+    atomic_write_bytes(path, safetensors.torch.save(content, {_META: text}))
+
+
+def load(path: Path, device: str | torch.device = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and metadata of a file written by :func:`save`."""
+    try:
+        with safetensors.safe_open(path, framework="pt", device=str(device)) as archive:
+            tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
+            return tensors, json.loads((archive.metadata() or {})[_META])
+    except FileNotFoundError:
+        raise CheckpointError(
+            "no such checkpoint", file=path, remedy="run the stage that writes it first"
+        ) from None
+    except (safetensors.SafetensorError, OSError, KeyError, ValueError) as error:
+        raise CheckpointError(
+            f"not a readable checkpoint ({error})", file=path, remedy="delete it and run its stage again"
+        ) from None
+
+
+def module_tensors(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """All parameters and buffers of named modules, as ``module.parameter``."""
+    return {
+        f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()
+    }
+
+
+def load_modules(modules: Mapping[str, nn.Module], tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Copy tensors named as by :func:`module_tensors` into the modules."""
+    for name, module in modules.items():
+        prefix = f"{name}."
+        state = {key[len(prefix) :]: v for key, v in tensors.items() if key.startswith(prefix)}
+        try:
+            module.load_state_dict(state)
+        except RuntimeError as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise CheckpointError(f"does not fit part {name} ({reason})", file=path) from None
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Moments and step counts, as ``optimiser.<index>.<quantity>``."""
+    state = optimiser.state_dict()["state"]
+    return {f"optimiser.{i}.{key}": torch.as_tensor(v) for i, entry in state.items() for key, v in entry.items()}
+
+
+def load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Restore what :func:`optimiser_tensors` saved."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimiser."):
+            _, index, key = name.split(".")
+            state.setdefault(int(index), {})[key] = tensor
+    content = optimiser.state_dict()
+    optimiser.load_state_dict({"state": state, "param_groups": content["param_groups"]})

@@ -1,0 +1,255 @@
+"""The one training loop: batches, noise, updates, held-out checks, checkpoints, interruption."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mac.components.part import Part
+from mac.config.schema import OptimiserConfig
+from mac.errors import TrainingError
+from mac.io import atomic_write_text
+from mac.progress import progress
+from mac.rng import stream, torch_seed
+from mac.training import checkpoint
+from mac.training.update import Update, adam, learning_rate
+from mac.types import Batch
+
+View = Any  # anything with sample(generator, batch_size) -> Batch of arrays
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the loop needs to know beside the parts and the data.
+
+    Attributes:
+        name: the stage's name; random streams derive from (seed, name).
+        seed: run seed.
+        steps: number of updates.
+        batch_size: rows of a batch.
+        optimiser: learning rate, its decay, weight decay.
+        device: where the update runs.
+        checkpoints: steps at which weights are written; the last one is ``steps``.
+        validate_every: steps between held-out checks; 0 for none.
+        keep: ``last`` weights, or for each loss the weights ``best`` on held-out data.
+        lagged_target: see :class:`mac.training.update.Update`.
+        log_every: steps between rows of metrics.csv.
+        save_every_s: seconds between saves of the resumable state.
+    """
+
+    name: str
+    seed: int
+    steps: int
+    batch_size: int
+    optimiser: OptimiserConfig
+    device: torch.device
+    checkpoints: tuple[int, ...]
+    validate_every: int = 0
+    keep: str = "last"
+    lagged_target: bool = True
+    log_every: int = 100
+    save_every_s: float = 60.0
+
+
+@dataclass
+class _State:
+    """What a resumed run must know: all else is a function of the step."""
+
+    step: int = 0
+    rows: list[dict[str, float]] = field(default_factory=list)
+    best: dict[str, float] = field(default_factory=dict)
+    best_tensors: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Interrupted(SystemExit):
+    """Training saved itself after a signal; the exit code is 128 plus the signal's number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+
+
+@contextmanager
+def _catch_signals() -> Iterator[Callable[[], int]]:
+    """Function that tells the number of the signal received, 0 for none."""
+    received = [0]
+
+    def note(number: int, frame: object) -> None:
+        received[0] = number
+
+    previous = {s: signal.signal(s, note) for s in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield lambda: received[0]
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+class Trainer:
+    """Trains parts on a view of the data and writes ``step<N>.safetensors`` and ``metrics.csv``.
+
+    Step k's batch and noise are functions of (seed, stage, k), so a resumed run repeats the uninterrupted one byte for
+    byte. The resumable state lives apart from the outputs, which a workflow deletes when a job fails.
+    """
+
+    def __init__(
+        self,
+        parts: Mapping[str, Part],
+        settings: Settings,
+        view: View,
+        held_out: View | None,
+        directory: Path,
+        resume: Path,
+    ) -> None:
+        self.parts, self.settings = dict(parts), settings
+        self.view, self.held_out = view, held_out
+        self.directory, self.resume = directory, resume
+        for part in self.parts.values():
+            part.to(settings.device)
+        self.optimiser = adam(list(self.parts.values()), settings.optimiser)
+        self.update = Update(
+            list(self.parts.values()), self.optimiser, lagged_target=settings.lagged_target
+        )
+        self.draws = self.update.draws(settings.batch_size)
+        self.generator = torch.Generator(settings.device)
+        self.state = _State()
+
+    def batch(self, view: View, purpose: str, step: int) -> Batch:
+        """Batch of a step, on the device."""
+        s = self.settings
+        batch = view.sample(stream(s.seed, s.name, purpose, counter=step), s.batch_size)
+        return batch.map(lambda array: torch.from_numpy(array).to(s.device))
+
+    def noise(self, purpose: str, step: int) -> dict[str, Tensor]:
+        """Noise of a step, on the device."""
+        s = self.settings
+        self.generator.manual_seed(torch_seed(s.seed, s.name, purpose, counter=step))
+        return {n: draw.sample(self.generator, s.device) for n, draw in self.draws.items()}
+
+    def run(self) -> None:
+        """Train to the end, from the saved state where there is one."""
+        s = self.settings
+        self._restore()
+        saved = time.monotonic()
+        finite = torch.ones((), dtype=torch.bool, device=s.device)
+        with (
+            _catch_signals() as signalled,
+            progress(s.steps, "step", s.name, initial=self.state.step) as bar,
+        ):
+            while self.state.step < s.steps:
+                step = self.state.step
+                self._set_rate(learning_rate(s.optimiser, step, s.steps))
+                metrics = self.update(self.batch(self.view, "batch", step), self.noise("noise", step))
+                for name, value in metrics.items():
+                    if name.endswith("_loss"):
+                        finite &= torch.isfinite(value)
+                self.state.step = step = step + 1
+                bar.update(1)
+                number = signalled()
+                due = time.monotonic() - saved > s.save_every_s
+                if number or due or step % s.log_every == 0 or step in s.checkpoints:
+                    self._check(finite, metrics)
+                if step % s.log_every == 0 or step == s.steps:
+                    self._log(step, metrics)
+                if s.validate_every and (step % s.validate_every == 0 or step == s.steps):
+                    self._validate(step)
+                if step in s.checkpoints:
+                    self._write(step)
+                if (number or due) and step < s.steps:
+                    self._save()
+                    saved = time.monotonic()
+                if number:
+                    raise Interrupted(number)
+        self._write_metrics()
+        self.resume.unlink(missing_ok=True)
+
+    def _set_rate(self, rate: float) -> None:
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+
+    def _check(self, finite: Tensor, metrics: Mapping[str, Tensor]) -> None:
+        if not bool(finite):
+            values = ", ".join(f"{n}={float(v):.3g}" for n, v in metrics.items())
+            raise TrainingError(
+                f"{self.settings.name}: a loss is no longer finite by step {self.state.step} ({values})",
+                file=self.directory,
+                remedy="the last good state is kept; lower the learning rate or check the data",
+            )
+
+    def _log(self, step: int, metrics: Mapping[str, Tensor]) -> None:
+        self.state.rows.append({"step": step, **{n: float(v) for n, v in metrics.items()}})
+
+    @torch.no_grad()
+    def _validate(self, step: int) -> None:
+        """Held-out losses on a fixed batch and noise; remembers each loss's best weights if they are to be kept."""
+        batch, noise = self.batch(self.held_out, "held-out", 0), self.noise("held-out noise", 0)
+        row = self.state.rows[-1] if self.state.rows and self.state.rows[-1]["step"] == step else None
+        if row is None:
+            row = {"step": step}
+            self.state.rows.append(row)
+        for part in self.parts.values():
+            part.eval()
+            for loss in part.losses(batch, noise):
+                value = float(loss.value)
+                row[f"held_out/{loss.name}"] = value
+                if self.settings.keep == "best" and value < self.state.best.get(loss.name, math.inf):
+                    self.state.best[loss.name] = value
+                    modules = {f"best.{loss.name}.{i}": m for i, m in enumerate(loss.trains)}
+                    tensors = checkpoint.module_tensors(modules)
+                    self.state.best_tensors.update({n: t.clone() for n, t in tensors.items()})
+            part.train()
+
+    def _write(self, step: int) -> None:
+        """Weights at a scheduled step; at the last one the kept weights and the optimiser."""
+        s = self.settings
+        last = step == s.steps
+        if last and s.keep == "best":
+            batch, noise = self.batch(self.held_out, "held-out", 0), self.noise("held-out noise", 0)
+            for part in self.parts.values():
+                with torch.no_grad():
+                    kept = [loss for loss in part.losses(batch, noise) if loss.name in self.state.best]
+                for loss in kept:
+                    modules = {f"best.{loss.name}.{i}": m for i, m in enumerate(loss.trains)}
+                    checkpoint.load_modules(modules, self.state.best_tensors, self.resume)
+        tensors = checkpoint.module_tensors(self.parts)
+        if last:
+            tensors.update(checkpoint.optimiser_tensors(self.optimiser))
+        meta = {"stage": s.name, "seed": s.seed, "step": step}
+        checkpoint.save(self.directory / f"step{step}.safetensors", tensors, meta)
+
+    def _save(self) -> None:
+        """The resumable state."""
+        tensors = {
+            **checkpoint.module_tensors(self.parts),
+            **checkpoint.optimiser_tensors(self.optimiser),
+            **self.state.best_tensors,
+        }
+        meta = {"step": self.state.step, "rows": self.state.rows, "best": self.state.best}
+        checkpoint.save(self.resume, tensors, meta)
+
+    def _restore(self) -> None:
+        if not self.resume.is_file():
+            return
+        tensors, meta = checkpoint.load(self.resume, self.settings.device)
+        checkpoint.load_modules(self.parts, tensors, self.resume)
+        checkpoint.load_optimiser(self.optimiser, tensors)
+        best = {n: t for n, t in tensors.items() if n.startswith("best.")}
+        self.state = _State(meta["step"], meta["rows"], meta["best"], best)
+
+    def _write_metrics(self) -> None:
+        names = list(dict.fromkeys(name for row in self.state.rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.state.rows)
+        atomic_write_text(self.directory / "metrics.csv", text.getvalue())
