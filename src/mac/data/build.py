@@ -21,13 +21,12 @@ ACTION_MARGIN = 1e-5  # actions are clipped this far inside [-1, 1]
 ACTION_TOLERANCE = 1e-6  # rounding allowed beyond [-1, 1] before an action counts as wrong
 
 
-def build(
-    raw_train: Sequence[Path], raw_val: Sequence[Path], spec: EnvSpec, out_dir: Path
-) -> None:
+def build(raw_train: Sequence[Path], raw_val: Sequence[Path], spec: EnvSpec, out_dir: Path) -> None:
     """Build the store of a data set.
 
-    Writes ``<split>_<array>.npy`` for both splits and, last, ``manifest.json``: its existence means that the store is
-    complete. The validation statistics, by which states are normalised, are those of the first validation file.
+    Writes ``<split>_<array>.npy`` for both splits and, last, ``manifest.json``: its existence means
+    that the store is complete. The validation statistics, by which states are normalised, are those
+    of the first validation file.
 
     Args:
         raw_train: training files, in order.
@@ -37,14 +36,17 @@ def build(
 
     Raises:
         MissingDataError: a file is not there.
-        DataError: a file is truncated, lacks an array, or holds one of wrong shape or impossible values.
+        DataError: a file is truncated, lacks an array, or holds one of wrong shape or impossible
+            values.
     """
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / "manifest.json").unlink(missing_ok=True)
     splits, statistics = {}, {}
     for split, files in (("train", raw_train), ("validation", raw_val)):
-        splits[split], statistics[split] = _split([Path(file) for file in files], spec, out_dir, split)
+        splits[split], statistics[split] = _split(
+            [Path(file) for file in files], spec, out_dir, split
+        )
     write_json(
         out_dir / "manifest.json",
         {
@@ -130,14 +132,14 @@ def _goals(file: Path, spec: EnvSpec, part: dict[str, np.ndarray]) -> np.ndarray
 
 
 def compact(raw: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Compact form of a raw file: all rows stay, and both the last transition and the final state are terminal.
+    """Compact form of a raw file: all rows stay; last transition and final state are terminal.
 
     Args:
         raw: arrays of a released file; ``terminals`` (rows,) is 1 on the last row of each episode.
 
     Returns:
-        the same arrays with clipped actions, ``terminals`` 1 on the last two rows of an episode, and ``valids``
-        (rows,), 0 on its last row.
+        the same arrays with clipped actions, ``terminals`` 1 on the last two rows of an episode,
+        and ``valids`` (rows,), 0 on its last row.
     """
     ends = raw["terminals"].astype(np.float32)
     limit = np.float32(1 - ACTION_MARGIN)
@@ -182,8 +184,8 @@ def read_raw(file: Path, spec: EnvSpec) -> dict[str, np.ndarray]:
     """Arrays of a raw file, checked against ``spec``.
 
     Returns:
-        ``observations`` (rows, O), ``actions`` (rows, A), ``terminals`` (rows,), ``qpos`` (rows, nq) and, where the
-        file has them, ``button_states`` (rows, buttons).
+        ``observations`` (rows, O), ``actions`` (rows, A), ``terminals`` (rows,), ``qpos`` (rows,
+        nq) and, where the file has them, ``button_states`` (rows, buttons).
     """
     with _archive(file) as archive:
         names = archive.namelist()
@@ -208,7 +210,9 @@ def _check(file: Path, spec: EnvSpec, arrays: dict[str, np.ndarray]) -> None:
     rows = len(arrays["observations"])
     widths = {"observations": spec.observation_dim, "actions": spec.action_dim}
     for key, array in arrays.items():
-        expected: tuple[Any, ...] = (rows,) if key == "terminals" else (rows, widths.get(key, "any"))
+        expected: tuple[Any, ...] = (
+            (rows,) if key == "terminals" else (rows, widths.get(key, "any"))
+        )
         fits = array.ndim == len(expected) and all(
             wanted in ("any", size) for size, wanted in zip(array.shape, expected, strict=True)
         )

@@ -1,4 +1,4 @@
-"""Scripted data collection into the released file format, the same bytes whatever the number of workers."""
+"""Scripted data collection into the released file format, the same bytes for any workers."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def collect(
 ) -> None:
     """Collect a training file and a validation file one tenth its size (at least one episode).
 
-    Every episode draws from its own stream (seed, environment, split, episode), so an episode's bytes do not depend
-    on which process ran it or on what ran before. Finished episodes wait in ``resume_dir``, which is removed at the
-    end; an interrupted call goes on from them.
+    Every episode draws from its own stream (seed, environment, split, episode), so an episode's
+    bytes do not depend on which process ran it or on what ran before. Finished episodes wait in
+    ``resume_dir``, which is removed at the end; an interrupted call goes on from them.
 
     Args:
         spec: the environment.
@@ -75,7 +75,7 @@ def collect(
 
 
 def _claim(resume_dir: Path, spec: EnvSpec, seed: int, episode_length: int) -> None:
-    """Keep what ``resume_dir`` holds if it belongs to this very collection, else start it afresh."""
+    """Keep what ``resume_dir`` holds if it belongs to this very collection, else clear it."""
     identity = {
         "revision": REVISION,
         "spec": asdict(spec),
@@ -117,9 +117,7 @@ def _episodes(
         pool.shutdown(cancel_futures=True)
 
 
-def _one(
-    spec: EnvSpec, seed: int, split: str, episode: int, length: int, resume_dir: Path
-) -> None:
+def _one(spec: EnvSpec, seed: int, split: str, episode: int, length: int, resume_dir: Path) -> None:
     """Collect one episode into its file."""
     if spec not in _collectors:
         _collectors[spec] = adapter(spec).collector(spec)
@@ -142,12 +140,10 @@ def _join(parts: list[Path], path: Path) -> None:
 
 
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write an uncompressed npz whose bytes depend on the arrays only (``np.savez`` stores the time of day)."""
+    """Write an uncompressed npz whose bytes depend on the arrays only; ``np.savez`` dates it."""
     with atomic(path) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as archive:
         for key, array in arrays.items():
             entry = zipfile.ZipInfo(f"{key}.npy", date_time=(1980, 1, 1, 0, 0, 0))
             entry.external_attr = 0o644 << 16
             with archive.open(entry, "w", force_zip64=True) as handle:
                 np.lib.format.write_array(handle, np.ascontiguousarray(array), allow_pickle=False)
-
-

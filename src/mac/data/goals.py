@@ -1,7 +1,7 @@
-"""Which row serves as goal of an anchor row: mixtures of the anchor itself, its trajectory and any row.
+"""Which row is the goal of an anchor row: mixtures of itself, its trajectory and any row.
 
-An episode of T transitions has rows 0 … T; its trajectory ends at row T - 1, so that the final state is never a
-goal [F].
+An episode of T transitions has rows 0 … T; its trajectory ends at row T - 1, so that the final
+state is never a goal [F].
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ class GoalMixture:
         trajectory: probability of a later row of the same trajectory.
         random: probability of any valid row of the split.
         geometric: later rows at a geometric distance, all excess on e, instead of uniformly.
-        even: uniform later rows all weigh the same [C]; off, i + 1 and e weigh half of the others [F].
+        even: uniform later rows all weigh the same [C]; off, i + 1 and e weigh half of the others
+            [F].
     """
 
     current: float
@@ -70,7 +71,7 @@ class GoalMixture:
 def uniform_rows(
     generator: np.random.Generator, anchors: np.ndarray, ends: np.ndarray, discount: float = 1.0
 ) -> np.ndarray:
-    """round(u·min(i + 1, e) + (1 - u)·e) for u uniform on [0, 1): both end points weigh half [F]; e where i = e."""
+    """round(u·min(i + 1, e) + (1 - u)·e), u uniform: both end points weigh half [F]."""
     share = generator.random(len(anchors))
     rows = share * np.minimum(anchors + 1, ends) + (1 - share) * ends
     return np.round(rows).astype(np.int64)
@@ -86,5 +87,5 @@ def even_rows(
 def geometric_rows(
     generator: np.random.Generator, anchors: np.ndarray, ends: np.ndarray, discount: float
 ) -> np.ndarray:
-    """min(i + K, e) with K = 1, 2, … of probability (1 - discount)·discount^(K - 1); excess mass is on e."""
+    """min(i + K, e), K = 1, 2, … of probability (1 - discount)·discount^(K - 1)."""
     return np.minimum(anchors + generator.geometric(1 - discount, len(anchors)), ends)

@@ -9,7 +9,7 @@ import numpy as np
 
 from mac.errors import ConfigError
 
-MARGIN = 1e-3  # added to every half range; a coordinate that never moved is therefore multiplied by 1000 [F]
+MARGIN = 1e-3  # added to half ranges; so what never moved is multiplied by 1000 [F]
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,10 @@ class Normalizer:
         """Transform by the statistics of a split.
 
         Args:
-            statistics: split -> array -> ``min``, ``max`` -> one number a coordinate, as the store keeps them.
-            split: ``validation`` as the original does [F], ``train`` [C], or ``none`` for the identity.
+            statistics: split -> array -> ``min``, ``max`` -> one number a coordinate, as the store
+                keeps them.
+            split: ``validation`` as the original does [F], ``train`` [C], or ``none`` for the
+                identity.
         """
         if split not in (*statistics, "none"):
             raise ConfigError(
@@ -49,7 +51,10 @@ class Normalizer:
         for name in ("observations", "goals"):
             some = next(iter(statistics.values()))[name]
             if split == "none":
-                parts += [np.zeros(len(some["min"]), np.float32), np.ones_like(some["min"], np.float32)]
+                parts += [
+                    np.zeros(len(some["min"]), np.float32),
+                    np.ones_like(some["min"], np.float32),
+                ]
             else:
                 low = np.asarray(statistics[split][name]["min"], np.float32)
                 high = np.asarray(statistics[split][name]["max"], np.float32)

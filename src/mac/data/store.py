@@ -29,13 +29,14 @@ ARRAYS = (
 
 @dataclass(frozen=True)
 class Split:
-    """Episodes one after the other; an episode of T transitions takes T + 1 rows, the last its final state.
+    """Episodes one after the other, T transitions in T + 1 rows, the last the final state.
 
     Attributes:
         observations: (rows, O) float32, not normalised.
         actions: (rows, A) float32 in (-1, 1); filler in the final-state rows.
         terminals: (rows,) float32, 1 in rows T - 1 and T of an episode.
-        valids: (rows,) float32, 0 in final-state rows; the next state of a valid row is the next row.
+        valids: (rows,) float32, 0 in final-state rows; the next state of a valid row is the next
+            row.
         goals: (rows, G) float32, oracle goal representation.
         rewards: (tasks, rows) float32, of the row's own state.
         masks: (tasks, rows) float32, 0 where the row's own state solves the task.
@@ -105,5 +106,5 @@ class Store:
         return Split(**arrays)
 
     def normalizer(self, split: str) -> Normalizer:
-        """Transform by the statistics of ``validation`` [F] or ``train`` [C], or the identity (``none``)."""
+        """Transform by the statistics of ``validation`` [F] or ``train`` [C], or ``none``."""
         return Normalizer.from_statistics(self.manifest["statistics"], split)

@@ -1,11 +1,11 @@
 """What agents train on: indexing a split into action chunks and windows of chunks.
 
-Within an episode of T transitions (rows 0 … T) a trajectory is rows 0 … T - 1, as in the original, whose terminal
-flags stand in rows T - 1 and T:
+Within an episode of T transitions (rows 0 … T) a trajectory is rows 0 … T - 1, as in the original,
+whose terminal flags stand in rows T - 1 and T:
 
     row        0 1 2 …          T-1-n      T-1  T
-    anchors    ^ ^ ^ …  ^T-2-n                        [F]: two starts with complete chunks are left out
-    a chunk    i … i+n-1, next state in row i+n
+    anchors    ^ ^ ^ …  ^T-2-n                        [F]: two starts with complete chunks are left
+    out a chunk    i … i+n-1, next state in row i+n
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Anchors:
         return int(self._cumulative[-1])
 
     def rows(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows (B,) of the anchors numbered ``numbers`` (B,), and the ends (B,) of their trajectories."""
+        """Rows (B,) of the anchors so numbered (B,), and the ends (B,) of their trajectories."""
         episodes = np.searchsorted(self._cumulative, numbers, side="right")
         return self._starts[episodes] + numbers - self._before[episodes], self._ends[episodes]
 
@@ -55,9 +55,9 @@ class Anchors:
 class Chunks:
     """Action chunks of n steps with the state before and after, reward, mask and goals.
 
-    Reward mode: the reward is the mean of the n discounted task rewards and the mask is always 1 [F].
-    Goal mode: a chunk succeeds when its value goal is among rows i … i + n - 1; the mask is 0 then and the reward is
-    0, otherwise -1 (with ``negative`` off: 1 and 0).
+    Reward mode: the reward is the mean of the n discounted task rewards and the mask is always 1
+    [F]. Goal mode: a chunk succeeds when its value goal is among rows i … i + n - 1; the mask is 0
+    then and the reward is 0, otherwise -1 (with ``negative`` off: 1 and 0).
 
     Args:
         split: the data.
@@ -192,8 +192,8 @@ class Chunks:
 class Windows:
     """Windows of L consecutive chunks of one trajectory, for the model's error by horizon.
 
-    The released assembly mixes time and trajectories; this is its intended form: row i + n·L is still in the
-    trajectory of row i.
+    The released assembly mixes time and trajectories; this is its intended form: row i + n·L is
+    still in the trajectory of row i.
 
     Args:
         split: the data.

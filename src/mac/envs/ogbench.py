@@ -1,13 +1,15 @@
-"""OGBench environments: evaluation, relabelling and the scripted play collection; the only importer of ogbench.
+"""OGBench: evaluation, relabelling and scripted play data; the only importer of ogbench.
 
-Facts on which this file relies were checked with ogbench 1.2.2: a reset draws from the environment's generator, from a
-fresh unseeded action space (two or five settling steps before the goal is recorded) and, in collection, the oracles
-draw from NumPy's global generator. All three are seeded here, and a first reset is thrown away, because compiling the
-model leaves another solver warm start behind than a later reset does.
+Facts on which this file relies were checked with ogbench 1.2.2: a reset draws from the
+environment's generator, from a fresh unseeded action space (two or five settling steps before the
+goal is recorded) and, in collection, the oracles draw from NumPy's global generator. All three are
+seeded here, and a first reset is thrown away, because compiling the model leaves another solver
+warm start behind than a later reset does.
 """
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,14 +23,11 @@ from mac.envs.registry import EnvSpec, Transition
 from mac.errors import ConfigError, DataError
 
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # the viewer's window library complains where there is no display
+    warnings.simplefilter("ignore")  # the viewer's library complains where there is no display
     import gymnasium
+    import mujoco
     import ogbench  # noqa: F401  (registers the environments)
     from gymnasium.envs.registration import load_env_creator
-    from ogbench.manipspace.oracles.plan.button_plan import ButtonPlanOracle
-    from ogbench.manipspace.oracles.plan.cube_plan import CubePlanOracle
-    from ogbench.manipspace.oracles.plan.drawer_plan import DrawerPlanOracle
-    from ogbench.manipspace.oracles.plan.window_plan import WindowPlanOracle
 
 OBJECT_START = 14  # first object coordinate in qpos: 6 arm joints and 8 of the gripper come before
 CUBE_WIDTH = 7
@@ -38,7 +37,7 @@ DRAWER_SCALE = 18.0
 WINDOW_SCALE = 15.0
 TOLERANCE = 0.04
 
-# Range of the probability of stacking a cube, drawn once an episode; 0.5 where a name has none of these words.
+# Range of the probability of stacking a cube, drawn once an episode; 0.5 for any other name.
 STACKING = {
     "single": (0.0, 0.0),
     "double": (0.0, 0.25),
@@ -56,7 +55,7 @@ def versions() -> dict[str, str]:
 
 
 def make(spec: EnvSpec, mode: str) -> Simulation:
-    """Evaluation environment in ``reward`` mode (single-task environments) or ``goal`` mode (oracle goals)."""
+    """Evaluation environment in ``reward`` (single-task) or ``goal`` mode (oracle goals)."""
     return Simulation(spec, mode)
 
 
@@ -64,13 +63,14 @@ def collector(spec: EnvSpec) -> PlayCollector:
     """Scripted collector of play data, for cubes, scene and puzzles."""
     if _family(spec) == "maze":
         raise ConfigError(
-            f"environment {spec.name!r} has no scripted play oracle", remedy="use data.source: fetch"
+            f"environment {spec.name!r} has no scripted play oracle",
+            remedy="use data.source: fetch",
         )
     return PlayCollector(spec)
 
 
 class Simulation:
-    """One evaluation environment. An episode is a pure function of (seed, task, actions), whatever ran before."""
+    """One evaluation environment; an episode is a pure function of (seed, task, actions)."""
 
     def __init__(self, spec: EnvSpec, mode: str) -> None:
         self._spec, self._mode = spec, mode
@@ -94,8 +94,6 @@ class Simulation:
             self._env = self._make(task)
         self._task, self._steps = task, 0
         environment_seed, space_seed, numpy_seed = _seeds(np.random.default_rng(seed))
-        if hasattr(self._env, "restore_model"):
-            self._env.restore_model()
         self._env.action_space.seed(space_seed)
         options = {} if self._mode == "reward" else {"task_id": task}
         with _numpy_seed(numpy_seed):
@@ -118,35 +116,21 @@ class Simulation:
 
     def close(self) -> None:
         """Free the simulator."""
-        if self._env is not None:
-            self._env.close()
-            self._env = None
+        self._env = None
 
     def _make(self, task: int) -> Any:
-        spec = self._spec
-        if self._mode == "reward":
-            stem, _, suffix = spec.env_id.rpartition("-")
-            env = _environment(spec, f"{stem}-singletask-task{task}-{suffix}")
-        else:
-            env = _environment(spec, spec.env_id, use_oracle_rep=True)
-        timing = env._success_timing
-        if spec.success_timing not in ("n/a", timing):
-            raise ConfigError(
-                f"environment {spec.name!r} in {self._mode} mode",
-                key="success_timing",
-                found=spec.success_timing,
-                expected=timing,
-            )
-        env.reset(seed=0)
-        _check_width(spec, "observation_dim", spec.observation_dim, env.observation_space.shape[0])
-        return env
+        bound = task if self._mode == "reward" else 0
+        if _family(self._spec) == "maze":
+            return _evaluation_environment(self._spec, self._mode, bound)
+        return _ready(self._spec, self._mode, bound).twin()
 
 
 class PlayCollector:
     """Play data: the scripted oracle follows a noisy plan to one random target after another.
 
-    As for the released ``play`` sets: plan noise 0.1 smoothed by 0.5, no random actions, episodes never end at a
-    goal, a new target as soon as a plan is done, and in the scene an episode whose cube left the table is repeated.
+    As for the released ``play`` sets: plan noise 0.1 smoothed by 0.5, no random actions, episodes
+    never end at a goal, a new target as soon as a plan is done, and in the scene an episode whose
+    cube left the table is repeated.
     """
 
     def __init__(self, spec: EnvSpec) -> None:
@@ -154,19 +138,8 @@ class PlayCollector:
         self._env = _environment(
             spec, spec.env_id, mode="data_collection", terminate_at_goal=False, visualize_info=False
         )
-        noise = {"noise": PLAN_NOISE, "noise_smoothing": PLAN_NOISE_SMOOTHING}
-        family = _family(spec)
-        self._oracles: dict[str, Any] = {}
-        if family in ("cube", "scene"):
-            self._oracles["cube"] = CubePlanOracle(env=self._env, **noise)
-        if family in ("scene", "puzzle"):
-            self._oracles["button"] = ButtonPlanOracle(
-                env=self._env, gripper_always_closed=family == "puzzle", **noise
-            )
-        if family == "scene":
-            self._oracles["drawer"] = DrawerPlanOracle(env=self._env, **noise)
-            self._oracles["window"] = WindowPlanOracle(env=self._env, **noise)
-        self._healthy = _cube_in_sight if family == "scene" else _always
+        self._oracles = _oracles(self._env, _family(spec))
+        self._healthy = _cube_in_sight if _family(spec) == "scene" else _always
         self._env.reset(seed=0)
 
     def episode(self, stream: np.random.Generator, length: int) -> dict[str, np.ndarray]:
@@ -182,7 +155,6 @@ class PlayCollector:
         while True:
             environment_seed, space_seed, numpy_seed = _seeds(stream)
             stacking = stream.uniform(*_stacking(self._spec))
-            self._env.restore_model()
             self._env.action_space.seed(space_seed)
             with _numpy_seed(numpy_seed):
                 rows = self._play(environment_seed, stacking, length)
@@ -222,9 +194,7 @@ class PlayCollector:
         return arrays
 
 
-def oracle_goals(
-    spec: EnvSpec, qpos: np.ndarray, button_states: np.ndarray | None
-) -> np.ndarray:
+def oracle_goals(spec: EnvSpec, qpos: np.ndarray, button_states: np.ndarray | None) -> np.ndarray:
     """Oracle goal representation of raw states.
 
     Args:
@@ -236,10 +206,10 @@ def oracle_goals(
         (rows, G) float32: cube positions, button states, drawer, window; xy for mazes.
     """
     family = _family(spec)
-    if family == "maze":
-        return qpos[:, :2].astype(np.float32)
     layout = _layout(spec.env_id)
     parts: list[np.ndarray] = []
+    if family == "maze":
+        parts.append(qpos[:, :2])
     if layout.cubes:
         cubes = (_cubes(layout, qpos) - CUBE_CENTRE) * CUBE_SCALE
         parts.append(cubes.reshape(len(qpos), -1))
@@ -254,7 +224,7 @@ def oracle_goals(
 def task_rewards(
     spec: EnvSpec, task: int, qpos: np.ndarray, button_states: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Reward and mask of every state in one task: minus the number of unmet conditions, 0 where all are met.
+    """Reward and mask of every state in one task: minus the unmet conditions; 0 at success.
 
     Args:
         spec: the environment.
@@ -267,11 +237,12 @@ def task_rewards(
     """
     spec.check_task(task)
     family = _family(spec)
-    if family == "maze":
-        raise ConfigError(f"environment {spec.name!r} has no reward tasks in this project")
     layout = _layout(spec.env_id)
     target = layout.targets[task - 1]
     met: list[np.ndarray] = []
+    if family == "maze":
+        distance = np.linalg.norm(qpos[:, :2].astype(np.float64) - target["xy"], axis=1)
+        met.append((distance <= layout.tolerance)[:, None])
     if layout.cubes:
         distance = np.linalg.norm(_cubes(layout, qpos) - target["cubes"], axis=-1)
         met.append(distance <= TOLERANCE)
@@ -286,6 +257,26 @@ def task_rewards(
     return rewards.astype(np.float32), masks.astype(np.float32)
 
 
+def _oracles(env: Any, family: str) -> dict[str, Any]:
+    """The scripted oracle of each kind of target; evaluation does without their imports."""
+    from ogbench.manipspace.oracles.plan.button_plan import ButtonPlanOracle
+    from ogbench.manipspace.oracles.plan.cube_plan import CubePlanOracle
+    from ogbench.manipspace.oracles.plan.drawer_plan import DrawerPlanOracle
+    from ogbench.manipspace.oracles.plan.window_plan import WindowPlanOracle
+
+    noise = {"noise": PLAN_NOISE, "noise_smoothing": PLAN_NOISE_SMOOTHING}
+    oracles = {}
+    if family in ("cube", "scene"):
+        oracles["cube"] = CubePlanOracle(env=env, **noise)
+    if family in ("scene", "puzzle"):
+        closed = family == "puzzle"
+        oracles["button"] = ButtonPlanOracle(env=env, gripper_always_closed=closed, **noise)
+    if family == "scene":
+        oracles["drawer"] = DrawerPlanOracle(env=env, **noise)
+        oracles["window"] = WindowPlanOracle(env=env, **noise)
+    return oracles
+
+
 class _Layout:
     """Where an environment's objects are in qpos, and the goal of each task."""
 
@@ -293,6 +284,7 @@ class _Layout:
         self.cubes = getattr(env, "_num_cubes", 0)
         self.buttons = getattr(env, "_num_buttons", 0)
         self.drawer = OBJECT_START + CUBE_WIDTH * self.cubes + self.buttons
+        self.tolerance = getattr(env, "_goal_tol", TOLERANCE)
         self.targets = [self._target(info) for info in env.task_infos]
 
     @staticmethod
@@ -304,7 +296,11 @@ class _Layout:
                 "buttons": goal["button_states"],
                 "slides": (goal["drawer_pos"], goal["window_pos"]),
             }
-        return {"cubes": info.get("goal_xyzs"), "buttons": info.get("goal_button_states")}
+        return {
+            "xy": info.get("goal_xy"),
+            "cubes": info.get("goal_xyzs"),
+            "buttons": info.get("goal_button_states"),
+        }
 
 
 @cache
@@ -369,9 +365,15 @@ def _always(qpos: np.ndarray) -> bool:
 
 
 class _Repeatable:
-    """Mixed into an environment's class so that a reset depends on its seeds only."""
+    """Mixed into an environment: a reset depends on its seeds only, a step looks around once.
+
+    The original gathers the whole state description three times a step, twice of one and the same
+    state.
+    """
 
     _own_action_space: Any = None
+    _description: dict[str, Any] | None = None
+    _settled = False
 
     @property
     def action_space(self) -> Any:
@@ -382,13 +384,71 @@ class _Repeatable:
         return self._own_action_space
 
     def compile_model_and_data(self) -> None:
-        """Compile, and remember what the scene's buttons will change."""
+        """Compile, and remember the damping, by which the scene's buttons lock its slides."""
         super().compile_model_and_data()
         self._compiled_damping = self._model.dof_damping.copy()
 
-    def restore_model(self) -> None:
-        """Undo what an earlier episode did to the model: the scene locks its slides by their damping."""
-        self._model.dof_damping[:] = self._compiled_damping
+    def reset(self, *args: Any, **kwargs: Any) -> Any:
+        """Reset, from the model as it was compiled."""
+        if self._model is not None:
+            self._model.dof_damping[:] = self._compiled_damping
+        self._settled = False
+        result = super().reset(*args, **kwargs)
+        self._settled, self._description = True, None
+        return result
+
+    def set_new_target(self, *args: Any, **kwargs: Any) -> Any:
+        """Choose the next target of the collection."""
+        self._description = None
+        return super().set_new_target(*args, **kwargs)
+
+    def post_step(self) -> None:
+        """Evaluate the new state."""
+        self._description = None
+        super().post_step()
+
+    def compute_ob_info(self) -> dict[str, Any]:
+        """Description of the present state, gathered once per state outside of resets."""
+        if not self._settled:
+            return super().compute_ob_info()
+        if self._description is None:
+            self._description = super().compute_ob_info()
+        return dict(self._description)
+
+    def twin(self) -> _Repeatable:
+        """Another environment of the same compiled model; what steps change is its own."""
+        twin = copy.copy(self)
+        twin._model = copy.copy(self._model)
+        twin._data = mujoco.MjData(twin._model)
+        twin._own_action_space = None
+        return twin
+
+
+@cache
+def _ready(spec: EnvSpec, mode: str, task: int) -> Any:
+    """A compiled environment, made once a process; never stepped, only copied."""
+    return _evaluation_environment(spec, mode, task)
+
+
+def _evaluation_environment(spec: EnvSpec, mode: str, task: int) -> Any:
+    """An environment compiled and reset once; ``task`` counts in reward mode only."""
+    if mode == "reward":
+        stem, _, suffix = spec.env_id.rpartition("-")
+        env = _environment(spec, f"{stem}-singletask-task{task}-{suffix}")
+    else:
+        env = _environment(spec, spec.env_id, use_oracle_rep=True)
+    timing = env._success_timing
+    if spec.success_timing not in ("n/a", timing):
+        raise ConfigError(
+            f"environment {spec.name!r} in {mode} mode",
+            key="success_timing",
+            found=spec.success_timing,
+            expected=timing,
+        )
+    with _numpy_seed(0):
+        env.reset(seed=0)
+    _check_width(spec, "observation_dim", spec.observation_dim, env.observation_space.shape[0])
+    return env
 
 
 def _environment(spec: EnvSpec, env_id: str, **options: Any) -> Any:
@@ -428,7 +488,7 @@ def _seeds(stream: np.random.Generator) -> list[int]:
 
 @contextmanager
 def _numpy_seed(seed: int) -> Iterator[None]:
-    """Seed NumPy's global generator, on which ogbench's oracles draw, and put its state back afterwards."""
+    """Seed NumPy's global generator, on which ogbench's oracles draw, and put it back."""
     state = np.random.get_state()  # noqa: NPY002
     np.random.seed(seed)  # noqa: NPY002
     try:

@@ -1,4 +1,4 @@
-"""From one line of a suite file to the simulator that runs it; imports the simulator only when it is asked for."""
+"""From one line of a suite file to the simulator that runs it, imported only when used."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class EnvSpec:
         goal_dim: G, width of the oracle goal representation.
         max_episode_steps: step limit of an evaluation episode.
         simulator: module of ``mac.envs`` that makes it.
-        success_timing: whether success and reward describe the state before an action (``pre``) or after it
-            (``post``); ``n/a`` where the suite does not say.
+        success_timing: whether success and reward describe the state before an action (``pre``) or
+            after it (``post``); ``n/a`` where the suite does not say.
     """
 
     name: str
@@ -125,10 +125,10 @@ class Transition:
 
 
 class Simulation(Protocol):
-    """One evaluation environment. An episode is a pure function of (seed, task, actions), whatever ran before."""
+    """One evaluation environment; an episode is a pure function of (seed, task, actions)."""
 
     def reset(self, seed: int, task: int) -> tuple[np.ndarray, np.ndarray]:
-        """Start an episode; returns the observation (O,) and the goal (G,), G = 0 in reward mode."""
+        """Start an episode; returns observation (O,) and goal (G,), G = 0 in reward mode."""
 
     def step(self, action: np.ndarray) -> Transition:
         """Apply one action (A,)."""
@@ -141,7 +141,7 @@ class Collector(Protocol):
     """Scripted data collection in one environment."""
 
     def episode(self, stream: np.random.Generator, length: int) -> dict[str, np.ndarray]:
-        """One episode of ``length`` transitions as arrays of length + 1 rows, keys as in the released files."""
+        """One episode: arrays of ``length`` + 1 rows with the released files' keys."""
 
 
 class Adapter(Protocol):

@@ -1,0 +1,162 @@
+"""Plain download of released files: resumed, checked for size, there only when complete."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from mac.errors import DataError, MacError, MissingDataError
+from mac.io import read_json, write_json
+from mac.progress import progress
+
+ATTEMPTS = 5
+PAUSE_S = 2.0
+TIMEOUT_S = (10.0, 60.0)  # to connect, between two pieces
+PIECE_BYTES = 1 << 20
+
+
+def fetch(
+    sources: Sequence[str],
+    outputs: Sequence[Path],
+    *,
+    sizes: Sequence[int | None] | None = None,
+    pause: float = PAUSE_S,
+) -> None:
+    """Download every source that is not there yet.
+
+    What has arrived waits in ``.<name>.part`` beside the output, together with the server's version
+    tag; a later call asks only for the rest, and starts afresh when the file has changed on the
+    server.
+
+    Args:
+        sources: addresses.
+        outputs: files, one for each source.
+        sizes: bytes that are expected, where they are known.
+        pause: seconds before the first new attempt after a broken connection; they double each
+            time.
+
+    Raises:
+        MissingDataError: the server cannot be reached or does not have the file.
+        DataError: the file has another size than was promised.
+    """
+    for source, output, size in zip(
+        sources, map(Path, outputs), sizes or [None] * len(sources), strict=True
+    ):
+        if output.exists():
+            _check_size(output, output.stat().st_size, size)
+        else:
+            _fetch(source, output, size, pause)
+
+
+def _fetch(source: str, output: Path, size: int | None, pause: float) -> None:
+    """Download one file, trying again while attempts bring something new."""
+    import requests
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    part, tag = output.with_name(f".{output.name}.part"), output.with_name(f".{output.name}.tag")
+    failures = 0
+    while True:
+        before = _bytes(part)
+        try:
+            total = _receive(source, part, tag)
+            break
+        except (requests.ConnectionError, requests.Timeout) as error:
+            failures = 1 if _bytes(part) > before else failures + 1
+            if failures >= ATTEMPTS or not before + _bytes(part):
+                raise MissingDataError(
+                    f"cannot download {source} ({_reason(error)})",
+                    file=output,
+                    remedy="check the network and run it again, or put the file there",
+                ) from None
+            time.sleep(pause * 2 ** (failures - 1))
+    try:
+        _check_size(output, _bytes(part), total)
+        _check_size(output, _bytes(part), size)
+    except MacError:
+        part.unlink(missing_ok=True)
+        tag.unlink(missing_ok=True)
+        raise
+    with part.open("rb") as handle:
+        os.fsync(handle.fileno())
+    part.replace(output)
+    tag.unlink(missing_ok=True)
+
+
+def _receive(source: str, part: Path, tag: Path) -> int | None:
+    """Append to ``part`` what is missing of ``source``; returns the size the server states."""
+    import requests
+
+    headers = {"Accept-Encoding": "identity"}
+    have = _bytes(part)
+    known = _read_tag(tag)
+    if have and known.get("source") == source and known.get("version"):
+        headers |= {"Range": f"bytes={have}-", "If-Range": known["version"]}
+    with requests.get(source, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
+        if response.status_code == 416 and have:  # nothing beyond what is here, or another file
+            if known.get("total") == have:
+                return have
+            part.unlink()
+            return _receive(source, part, tag)
+        if response.status_code not in (200, 206):
+            raise MissingDataError(
+                f"cannot download {source}",
+                file=part.with_name(part.name.removeprefix(".").removesuffix(".part")),
+                found=f"HTTP status {response.status_code}",
+                expected=200,
+                remedy="check the address in configs/datasets",
+            )
+        if response.status_code == 200:
+            have = 0
+        length = response.headers.get("Content-Length")
+        total = have + int(length) if length is not None else None
+        version = response.headers.get("ETag") or response.headers.get("Last-Modified")
+        if version is not None and version.startswith("W/"):
+            version = None
+        write_json(tag, {"source": source, "total": total, "version": version})
+        name = part.name.removeprefix(".").removesuffix(".part")
+        with (
+            part.open("ab" if have else "wb") as handle,
+            progress(total or 0, "bytes", f"fetch {name}", have) as bar,
+        ):
+            try:
+                for piece in response.iter_content(PIECE_BYTES):
+                    handle.write(piece)
+                    bar.update(len(piece))
+            except requests.exceptions.ChunkedEncodingError as error:
+                raise requests.ConnectionError(error) from None
+    if total is not None and _bytes(part) < total:
+        raise requests.ConnectionError(f"{_bytes(part)} of {total} bytes arrived")
+    return total
+
+
+def _read_tag(tag: Path) -> dict[str, Any]:
+    with suppress(DataError):
+        return read_json(tag)
+    return {}
+
+
+def _bytes(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _check_size(path: Path, found: int, expected: int | None) -> None:
+    if expected is not None and found != expected:
+        raise DataError(
+            "file of wrong size",
+            file=path,
+            found=f"{found} bytes",
+            expected=f"{expected} bytes",
+            remedy="delete it and fetch it again",
+        )
+
+
+def _reason(error: Exception) -> str:
+    """The innermost cause, which says what happened without naming library classes."""
+    while error.args and isinstance(error.args[0], Exception):
+        error = error.args[0]
+    reason = getattr(error, "reason", None)
+    return str(reason if reason is not None else error).split(": ", 1)[-1]
