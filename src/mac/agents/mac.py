@@ -29,13 +29,9 @@ class MAC(Agent):
         cfg, spaces, n, init = self.config, self.spaces, self.config.chunk_length, self.init
         self.chunk_dim = n * spaces.action_dim
         self.model = c.Dynamics(spaces, n, cfg.model.hidden_dims, init)
-        self.heads = c.Outcome(
-            spaces, n, cfg.heads.hidden_dims, init, negative=cfg.goals.negative
-        )
+        self.heads = c.Outcome(spaces, n, cfg.heads.hidden_dims, init, negative=cfg.goals.negative)
         self.behaviour = c.behaviour.make(spaces, cfg, init)
-        self.values = c.Values(
-            spaces, n, cfg.value.hidden_dims, cfg.value.critic_hidden_dims, init
-        )
+        self.values = c.Values(spaces, n, cfg.value.hidden_dims, cfg.value.critic_hidden_dims, init)
         return {
             "model": self.model,
             "heads": self.heads,

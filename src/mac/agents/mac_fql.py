@@ -27,7 +27,8 @@ class Config(AgentConfig):
 
     distill_weight: float = Field(0.3, ge=0.0, description="alpha, weight of the imitation loss")
     corrected_normaliser: bool = Field(
-        False, description="[C] divide by the mean |Q| of all entries, not of means over the rollout"
+        False,
+        description="[C] divide by the mean |Q| of all entries, not of means over the rollout",
     )
     corrected_discount: bool = Field(
         False, description="[C] returns discounted by gamma^n a chunk instead of gamma"
@@ -51,13 +52,9 @@ class MACFQL(MAC):
     def learn_values(self) -> Part:
         """Value learner whose rollouts follow the one-step policy, which improves on them."""
         cfg = self.config
-        self.actor = c.OneStep(
-            self.spaces, cfg.chunk_length, cfg.behaviour.hidden_dims, self.init
-        )
+        self.actor = c.OneStep(self.spaces, cfg.chunk_length, cfg.behaviour.hidden_dims, self.init)
         options = {} if cfg.corrected_discount else {"return_discount": cfg.discount}
-        return self.expand(
-            self.actor.sample, (), actor=self.actor, improve=self.improve, **options
-        )
+        return self.expand(self.actor.sample, (), actor=self.actor, improve=self.improve, **options)
 
     def improve(self, trajectory: Trajectory, noise: Noise) -> list[Loss]:
         """alpha L_dist + L_q on all imagined states (H, B).

@@ -80,7 +80,9 @@ class Flow(_Policy):
 class OneStep(_Policy):
     """One-step policy mu(s, g, z); its output is clipped when sampled, not when trained."""
 
-    def __init__(self, spaces: Spaces, chunk_length: int, hidden_dims: Sequence[int], init: Init) -> None:
+    def __init__(
+        self, spaces: Spaces, chunk_length: int, hidden_dims: Sequence[int], init: Init
+    ) -> None:
         super().__init__(spaces, chunk_length)
         dims = (spaces.observation_dim, spaces.goal_dim, self.chunk_dim)
         self.onestep = MLP(dims, hidden_dims, self.chunk_dim, init.generator("onestep"))
@@ -130,7 +132,9 @@ class DistilledFlow(Part):
 class Gaussian(_Policy):
     """Tanh-Gaussian policy over chunks, trained by maximum likelihood (algorithms.md 2)."""
 
-    def __init__(self, spaces: Spaces, chunk_length: int, hidden_dims: Sequence[int], init: Init) -> None:
+    def __init__(
+        self, spaces: Spaces, chunk_length: int, hidden_dims: Sequence[int], init: Init
+    ) -> None:
         super().__init__(spaces, chunk_length)
         dims = (spaces.observation_dim, spaces.goal_dim)
         self.actor = TanhGaussian(dims, hidden_dims, self.chunk_dim, init.generator("actor"))

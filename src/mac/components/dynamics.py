@@ -15,7 +15,9 @@ from mac.types import Batch, Spaces
 class Dynamics(Part):
     """f(s, A) = s + MLP(s, A), trained by squared error on dataset chunks."""
 
-    def __init__(self, spaces: Spaces, chunk_length: int, hidden_dims: Sequence[int], init: Init) -> None:
+    def __init__(
+        self, spaces: Spaces, chunk_length: int, hidden_dims: Sequence[int], init: Init
+    ) -> None:
         super().__init__()
         width = spaces.observation_dim
         dims = (width, chunk_length * spaces.action_dim)

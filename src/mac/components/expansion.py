@@ -98,7 +98,9 @@ class ValueExpansion(Part):
         with torch.no_grad():
             rewards, masks = self._frozen[1](states[:-1], goals[:-1], trajectory.actions)
             bootstrap = values.target_value if self.target_network else values.value
-            first = 1 if self.td_lambda < 1.0 else self.rollout_length  # at lambda = 1 only V(s_H) counts
+            first = (
+                1 if self.td_lambda < 1.0 else self.rollout_length
+            )  # at lambda = 1 only V(s_H) counts
             next_values = decode(bootstrap(states[first:], goals[first:]))
             returns = lambda_returns(
                 rewards, masks, next_values, self.return_discount, self.td_lambda
@@ -114,7 +116,11 @@ class ValueExpansion(Part):
                 following = decode(following)
             target = rewards[0] + self.critic_discount * masks[0] * following
         scores = values.critic(states[0], goals[0], flat(trajectory.actions[0]))
-        metrics = {"return_mean": returns.mean(), "mask_mean": masks.mean(), "q_mean": scores.mean()}
+        metrics = {
+            "return_mean": returns.mean(),
+            "mask_mean": masks.mean(),
+            "q_mean": scores.mean(),
+        }
         losses = [
             Loss("value_loss", self.head.loss(predictions, returns), [values.value], metrics),
             Loss("critic_loss", self.head.loss(scores, target), [values.critic]),

@@ -26,7 +26,9 @@ class Trajectory:
     goals: Tensor
 
 
-def imagine(model: Dynamics, act: Acting, start: Tensor, goals: Tensor, noise: Tensor) -> Trajectory:
+def imagine(
+    model: Dynamics, act: Acting, start: Tensor, goals: Tensor, noise: Tensor
+) -> Trajectory:
     """Trajectory from start states (B, O) with goals (B, G); noise (H, ...) feeds the acting rule.
 
     States are not clipped and rollouts do not stop at success. Call it without gradients.
@@ -38,9 +40,7 @@ def imagine(model: Dynamics, act: Acting, start: Tensor, goals: Tensor, noise: T
         chunks.append(chunk)
         states.append(state)
     observations = torch.stack(states)
-    return Trajectory(
-        observations, torch.stack(chunks), goals.expand(len(states), *goals.shape)
-    )
+    return Trajectory(observations, torch.stack(chunks), goals.expand(len(states), *goals.shape))
 
 
 def predict(model: Dynamics, start: Tensor, actions: Tensor) -> Tensor:

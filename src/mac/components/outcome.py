@@ -35,7 +35,9 @@ class Outcome(Part):
         self.negative = negative
         self.goal_reached = spaces.goal_dim > 0
 
-    def forward(self, observations: Tensor, goals: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, observations: Tensor, goals: Tensor, actions: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Rewards and masks (...) of chunks (..., n, A) at (..., O) with goals (..., G)."""
         inputs = (observations, goals, flat(actions))
         # sigmoid(c) > 0.5 exactly where c > 0

@@ -24,9 +24,7 @@ PRECISIONS = {"float32": None, "bf16": torch.bfloat16}
 class BestOf:
     """Acting rule: N chunks from the behaviour, the critic's favourite."""
 
-    def __init__(
-        self, behaviour: Part, critic: Scalar, precision: str = "float32"
-    ) -> None:
+    def __init__(self, behaviour: Part, critic: Scalar, precision: str = "float32") -> None:
         self.behaviour, self.critic = behaviour, critic
         self.dtype = PRECISIONS[precision]
 

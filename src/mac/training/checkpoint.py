@@ -25,7 +25,9 @@ def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> 
     atomic_write_bytes(path, safetensors.torch.save(content, {_META: text}))
 
 
-def load(path: Path, device: str | torch.device = "cpu") -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load(
+    path: Path, device: str | torch.device = "cpu"
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and metadata of a file written by :func:`save`."""
     try:
         with safetensors.safe_open(path, framework="pt", device=str(device)) as archive:
@@ -37,18 +39,24 @@ def load(path: Path, device: str | torch.device = "cpu") -> tuple[dict[str, Tens
         ) from None
     except (safetensors.SafetensorError, OSError, KeyError, ValueError) as error:
         raise CheckpointError(
-            f"not a readable checkpoint ({error})", file=path, remedy="delete it and run its stage again"
+            f"not a readable checkpoint ({error})",
+            file=path,
+            remedy="delete it and run its stage again",
         ) from None
 
 
 def module_tensors(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     """All parameters and buffers of named modules, as ``module.parameter``."""
     return {
-        f"{name}.{key}": value for name, module in modules.items() for key, value in module.state_dict().items()
+        f"{name}.{key}": value
+        for name, module in modules.items()
+        for key, value in module.state_dict().items()
     }
 
 
-def load_modules(modules: Mapping[str, nn.Module], tensors: Mapping[str, Tensor], path: Path) -> None:
+def load_modules(
+    modules: Mapping[str, nn.Module], tensors: Mapping[str, Tensor], path: Path
+) -> None:
     """Copy tensors named as by :func:`module_tensors` into the modules."""
     for name, module in modules.items():
         prefix = f"{name}."
@@ -63,7 +71,11 @@ def load_modules(modules: Mapping[str, nn.Module], tensors: Mapping[str, Tensor]
 def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Moments and step counts, as ``optimiser.<index>.<quantity>``."""
     state = optimiser.state_dict()["state"]
-    return {f"optimiser.{i}.{key}": torch.as_tensor(v) for i, entry in state.items() for key, v in entry.items()}
+    return {
+        f"optimiser.{i}.{key}": torch.as_tensor(v)
+        for i, entry in state.items()
+        for key, v in entry.items()
+    }
 
 
 def load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:

@@ -149,7 +149,9 @@ class Trainer:
             while self.state.step < s.steps:
                 step = self.state.step
                 self._set_rate(learning_rate(s.optimiser, step, s.steps))
-                metrics = self.update(self.batch(self.view, "batch", step), self.noise("noise", step))
+                metrics = self.update(
+                    self.batch(self.view, "batch", step), self.noise("noise", step)
+                )
                 for name, value in metrics.items():
                     if name.endswith("_loss"):
                         finite &= torch.isfinite(value)
@@ -193,7 +195,9 @@ class Trainer:
     def _validate(self, step: int) -> None:
         """Held-out losses on a fixed batch and noise; remembers each loss's best weights if they are to be kept."""
         batch, noise = self.batch(self.held_out, "held-out", 0), self.noise("held-out noise", 0)
-        row = self.state.rows[-1] if self.state.rows and self.state.rows[-1]["step"] == step else None
+        row = (
+            self.state.rows[-1] if self.state.rows and self.state.rows[-1]["step"] == step else None
+        )
         if row is None:
             row = {"step": step}
             self.state.rows.append(row)
@@ -202,7 +206,9 @@ class Trainer:
             for loss in part.losses(batch, noise):
                 value = float(loss.value)
                 row[f"held_out/{loss.name}"] = value
-                if self.settings.keep == "best" and value < self.state.best.get(loss.name, math.inf):
+                if self.settings.keep == "best" and value < self.state.best.get(
+                    loss.name, math.inf
+                ):
                     self.state.best[loss.name] = value
                     modules = {f"best.{loss.name}.{i}": m for i, m in enumerate(loss.trains)}
                     tensors = checkpoint.module_tensors(modules)
@@ -217,7 +223,9 @@ class Trainer:
             batch, noise = self.batch(self.held_out, "held-out", 0), self.noise("held-out noise", 0)
             for part in self.parts.values():
                 with torch.no_grad():
-                    kept = [loss for loss in part.losses(batch, noise) if loss.name in self.state.best]
+                    kept = [
+                        loss for loss in part.losses(batch, noise) if loss.name in self.state.best
+                    ]
                 for loss in kept:
                     modules = {f"best.{loss.name}.{i}": m for i, m in enumerate(loss.trains)}
                     checkpoint.load_modules(modules, self.state.best_tensors, self.resume)

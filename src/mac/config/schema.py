@@ -1,0 +1,225 @@
+"""Configuration models shared by all agents: every key with its type, bounds, unit and source.
+
+[F] marks the original's behaviour, the default; [C] a corrected variant, off by default. Sources are sections of the
+specification of the original (algorithms.md, data.md, protocol.md of the study this project started from), summarised
+in docs/agents.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Widths = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+Count = Annotated[int, Field(ge=1)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+_WIDTHS = (1024, 1024, 1024, 1024)
+
+
+class Model(BaseModel):
+    """Base of all configuration sections: immutable, unknown keys refused, nothing coerced."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class DataConfig(Model):
+    """Which data, and how they are normalised."""
+
+    source: Literal["fetch", "collect"] = Field(
+        "fetch", description="released files, or episodes of the scripted oracle collected here"
+    )
+    train_episodes: Count = Field(1000, description="episodes to collect for training")
+    episode_length: Count = Field(1000, description="transitions of a collected episode")
+    seed: int = Field(0, ge=0, description="seed of the collection")
+    shards: Count = Field(1, description="files of a released training set")
+    normalizer: Literal["validation", "train", "none"] = Field(
+        "validation", description="split whose range scales observations and goals; [F] validation"
+    )
+    all_anchors: bool = Field(
+        False, description="[C] use the two chunk starts per episode that the original leaves out"
+    )
+
+
+class OptimiserConfig(Model):
+    """Adam, as all modules share it (algorithms.md 0.1)."""
+
+    learning_rate: float = Field(3e-4, gt=0.0, description="per update")
+    decay: Literal["constant", "linear", "cosine"] = Field(
+        "constant", description="shape of the learning rate over the stage; [F] constant"
+    )
+    weight_decay: float = Field(0.0, ge=0.0, description="decoupled; [F] none")
+
+
+class GoalMixture(Model):
+    """Probabilities with which a goal is the current state, a later one of its episode, or any."""
+
+    current: Fraction
+    trajectory: Fraction
+    random: Fraction
+    geometric: bool = Field(
+        False, description="geometric distance along the trajectory instead of uniform"
+    )
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> Self:
+        total = self.current + self.trajectory + self.random
+        if abs(total - 1.0) > 1e-6:
+            raise ValueError(f"current + trajectory + random must be 1, found {total:g}")
+        return self
+
+
+class GoalsConfig(Model):
+    """Goal sampling in goal mode (data.md 5.1)."""
+
+    value: GoalMixture = GoalMixture(current=0.2, trajectory=0.5, random=0.3, geometric=False)
+    actor: GoalMixture = GoalMixture(current=0.0, trajectory=0.5, random=0.5, geometric=True)
+    negative: bool = Field(True, description="reward -1 until success; otherwise 1 at success")
+
+
+class StageConfig(Model):
+    """What every training stage has; None takes the shared value of the same name."""
+
+    hidden_dims: Widths = Field(_WIDTHS, description="widths of the hidden layers")
+    steps: Count | None = Field(None, description="updates of the stage")
+    batch_size: Count | None = Field(None, description="rows of a batch")
+    optimiser: OptimiserConfig | None = None
+
+
+class SupervisedConfig(StageConfig):
+    """A stage trained on data alone, which can be watched on held-out data."""
+
+    validate_every: int = Field(
+        0, ge=0, description="updates between held-out checks; 0 for none [F]"
+    )
+    keep: Literal["last", "best"] = Field(
+        "last",
+        description="weights kept at the end; [C] best on held-out data, each loss by itself",
+    )
+
+    @model_validator(mode="after")
+    def _best_needs_checks(self) -> Self:
+        if self.keep == "best" and not self.validate_every:
+            raise ValueError("keep: best needs validate_every > 0")
+        return self
+
+
+class ModelConfig(SupervisedConfig):
+    """Action-chunk dynamics."""
+
+
+class HeadsConfig(SupervisedConfig):
+    """Reward regressor and success classifier."""
+
+
+class BehaviourConfig(SupervisedConfig):
+    """Behaviour policy over chunks."""
+
+    policy: Literal["distilled_flow", "flow", "gaussian"] = Field(
+        "distilled_flow", description="what proposes chunks"
+    )
+    flow_steps: Count = Field(10, description="K, Euler steps of the flow")
+
+
+class ValueConfig(StageConfig):
+    """Value function and critic, trained on imagined rollouts."""
+
+    critic_hidden_dims: Widths = Field(
+        _WIDTHS, description="widths of Q; [F] the dynamics' setting"
+    )
+    rollout_length: Count = Field(10, description="H, imagined chunks")
+    rollout_batch_size: Count | None = Field(
+        1024, description="rows of the batch from which rollouts start; None for all"
+    )
+    td_lambda: Fraction = Field(1.0, description="lambda of the returns")
+    polyak_rate: float = Field(
+        0.005, gt=0.0, le=1.0, description="rate at which the target value follows"
+    )
+    num_candidates: Count = Field(8, description="N in rollouts")
+    loss: Literal["squared", "bce"] = Field("squared", description="how values are read and fitted")
+    target_network: bool = Field(True, description="returns bootstrap from the target value [F]")
+    corrected_critic: bool = Field(
+        False, description="[C] under bce, decode the value in the critic's target"
+    )
+    lagged_target: bool = Field(
+        True, description="target follows the value from before the update [F]; after it [C]"
+    )
+    checkpoint_every: Count | None = Field(
+        None, description="updates between evaluated checkpoints; None for the last only"
+    )
+
+
+class EvaluateConfig(Model):
+    """How a trained agent is played."""
+
+    num_candidates: Count = Field(32, description="N when acting")
+    execute_length: Count = Field(1, description="actions executed of each plan")
+    episodes: Count = Field(50, description="episodes per task, seed and checkpoint")
+    batch_width: Count = Field(25, description="environments stepped side by side")
+    first_seed: int = Field(
+        0, ge=0, description="offset of the episodes' seeds, to keep tuning apart from reporting"
+    )
+    windows: Count = Field(15, description="windows of the model-error measurement")
+    horizon: Count = Field(150, description="environment steps of the model-error measurement")
+
+
+class ReportConfig(Model):
+    """What the tables report."""
+
+    checkpoint: Literal["last", "mean_last_3"] = Field(
+        "last", description="rule fixed before the run: last checkpoint, or mean of the last three"
+    )
+
+
+class ComputeConfig(Model):
+    """How the computation is carried out; only ``precision`` changes results and is fingerprinted."""
+
+    device: str = Field(
+        "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu or cuda"
+    )
+    threads: Count = Field(1, description="intra-op threads of a process")
+    workers: Count = Field(1, description="processes stepping evaluation environments")
+    precision: Literal["float32", "bf16"] = Field(
+        "float32", description="of actor and critic inside rollouts; [F] float32"
+    )
+    save_every_s: float = Field(60.0, gt=0.0, description="seconds between resumable saves")
+
+
+class AgentConfig(Model):
+    """A resolved configuration of one agent on one task; agents extend it with keys of their own."""
+
+    agent: str
+    mode: Literal["reward", "goal"]
+    data: DataConfig = DataConfig()
+    schedule: Literal["staged", "joint"] = Field(
+        "joint", description="all losses each step [F], or one stage after the other"
+    )
+    steps: Count = Field(1_000_000, description="updates, of the joint run and of each stage")
+    chunk_length: Count = Field(10, description="n, environment steps")
+    discount: float = Field(0.999, gt=0.0, lt=1.0, description="gamma, per environment step")
+    batch_size: Count = Field(1024, description="B")
+    optimiser: OptimiserConfig = OptimiserConfig()
+    goals: GoalsConfig = GoalsConfig()
+    chunk_reward: Literal["mean", "sum"] = Field(
+        "mean", description="of the n discounted rewards; [F] mean"
+    )
+    task_masks: bool = Field(
+        False, description="[C] reward mode's mask is 0 where the task is solved"
+    )
+    model: ModelConfig = ModelConfig()
+    heads: HeadsConfig = HeadsConfig()
+    behaviour: BehaviourConfig = BehaviourConfig()
+    value: ValueConfig = ValueConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    report: ReportConfig = ReportConfig()
+    compute: ComputeConfig = ComputeConfig()
+
+    @model_validator(mode="after")
+    def _prefix_within_chunk(self) -> Self:
+        if self.evaluate.execute_length > self.chunk_length:
+            raise ValueError(
+                f"evaluate.execute_length {self.evaluate.execute_length} exceeds chunk_length "
+                f"{self.chunk_length}"
+            )
+        return self

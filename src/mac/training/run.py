@@ -1,0 +1,137 @@
+"""From a planned job to trained weights, and from weights back to an agent that acts."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from mac.agents.base import Agent, agent_class
+from mac.components.part import Part
+from mac.data.goals import GoalMixture
+from mac.data.store import Store
+from mac.data.views import Chunks
+from mac.nets.mlp import Init
+from mac.provenance import write_run
+from mac.training import checkpoint
+from mac.training.device import choose_device, prepare
+from mac.training.trainer import Settings, Trainer
+from mac.types import Spaces
+
+if TYPE_CHECKING:
+    from mac.config.plan import Job
+    from mac.config.schema import AgentConfig
+
+
+def build_agent(job: Job) -> Agent:
+    """The job's agent with the initial parameters of its seed."""
+    cls = agent_class(job.agent)
+    config = cls.Config.model_validate(job.config)
+    env = job.environment
+    goal_dim = env.goal_dim if config.mode == "goal" else 0
+    return cls(config, Spaces(env.observation_dim, goal_dim, env.action_dim), Init(job.seed))
+
+
+def weights_file(directory: Path, step: int) -> Path:
+    """File with a stage's weights at a step."""
+    return directory / f"step{step}.safetensors"
+
+
+def _load(agent: Agent, parts: Mapping[str, Part], path: Path) -> None:
+    tensors, _ = checkpoint.load(path)
+    checkpoint.load_modules(parts, tensors, path)
+
+
+def load_agent(job: Job, step: int) -> Agent:
+    """The agent as it acted at ``step`` of its last stage, on the job's device, in evaluation mode.
+
+    Stages before the last one contribute their final weights; under the joint schedule all parts are of ``step``.
+    """
+    agent = build_agent(job)
+    device = choose_device(agent.config.compute.device)
+    if "joint" in job.upstream:
+        _load(agent, agent.parts, weights_file(job.upstream["joint"].directory, step))
+    else:
+        last = agent.acts_with[-1]
+        for name in agent.acts_with:
+            source = job.upstream[name]
+            at = step if name == last else source.steps
+            _load(agent, {name: agent.parts[name]}, weights_file(source.directory, at))
+    for part in agent.parts.values():
+        part.to(device).eval()
+    return agent
+
+
+def view(job: Job, config: AgentConfig, store: Store, split: str) -> Chunks:
+    """Action chunks of a split, as the configuration asks for."""
+    goals = config.goals
+    mixtures = {
+        f"{kind}_goals": GoalMixture(
+            current=mix.current,
+            trajectory=mix.trajectory,
+            random=mix.random,
+            geometric=mix.geometric,
+        )
+        for kind, mix in (("value", goals.value), ("actor", goals.actor))
+    }
+    return Chunks(
+        store.split(split),
+        store.normalizer(config.data.normalizer),
+        config.chunk_length,
+        config.discount,
+        config.mode,
+        job.task_number or 1,  # stages shared by all tasks never look at rewards
+        negative=goals.negative,
+        chunk_reward=config.chunk_reward,
+        task_masks=config.task_masks,
+        all_anchors=config.data.all_anchors,
+        **(mixtures if config.mode == "goal" else {}),
+    )
+
+
+def train(job: Job) -> None:
+    """Train one stage (or all of them, jointly) and write its weights, ``metrics.csv`` and ``run.yaml``."""
+    started, cpu = time.time(), time.process_time()
+    agent = build_agent(job)
+    config = agent.config
+    device = prepare(config.compute)
+    store = Store.open(job.store)
+    for name, source in job.upstream.items():
+        _load(agent, {name: agent.parts[name]}, weights_file(source.directory, source.steps))
+    joint = job.stage.name == "joint"
+    trained = agent.parts if joint else {job.stage.name: agent.parts[job.stage.name]}
+    for name, part in agent.parts.items():
+        part.to(device)
+        if name not in trained:
+            part.requires_grad_(False).eval()
+    section = getattr(config, job.stage.section) if job.stage.section else config
+    settings = Settings(
+        name=job.stage.name,
+        seed=job.seed,
+        steps=job.steps,
+        batch_size=section.batch_size or config.batch_size,
+        optimiser=section.optimiser or config.optimiser,
+        device=device,
+        checkpoints=tuple(job.checkpoints),
+        validate_every=getattr(section, "validate_every", 0),
+        keep=getattr(section, "keep", "last"),
+        lagged_target=config.value.lagged_target,
+        log_every=max(1, job.steps // 200),
+        save_every_s=config.compute.save_every_s,
+    )
+    held_out = view(job, config, store, "validation") if settings.validate_every else None
+    Trainer(
+        trained, settings, view(job, config, store, "train"), held_out, job.directory, job.resume
+    ).run()
+    write_run(
+        job.directory / "run.yaml",
+        {
+            **job.record(),
+            "device": str(device),
+            "wall_seconds": round(time.time() - started, 1),
+            "cpu_seconds": round(time.process_time() - cpu, 1),
+        },
+    )
