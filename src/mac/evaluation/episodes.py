@@ -10,27 +10,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 
+from mac.envs.vector import Episodes
 from mac.errors import CheckpointError, ConfigError, ShapeError
 from mac.rng import stream, torch_seed
 
+if TYPE_CHECKING:
+    from mac.config.schema import AgentConfig
+    from mac.data.normalize import Normalizer
+
 _SEED_RANGE = 2**31  # what every simulator accepts
-
-
-class Environments(Protocol):
-    """Simulators side by side, one a slot, as :mod:`mac.envs.vector` makes them."""
-
-    width: int
-
-    def reset(self, seeds: Sequence[int | None], tasks: Sequence[int]) -> tuple[np.ndarray, ...]:
-        """Start episodes; see :mod:`mac.envs.vector`."""
-
-    def step(self, actions: np.ndarray, live: np.ndarray) -> Any:
-        """Step the live slots; see :mod:`mac.envs.vector`."""
 
 
 class Policy(Protocol):
@@ -79,7 +72,7 @@ class Rules:
     reward_scale: float = 1.0
 
 
-def rules_of(config: Mapping[str, Any], seed: int) -> Rules:
+def rules_of(config: AgentConfig, seed: int) -> Rules:
     """Rules that a resolved configuration asks for.
 
     The discounted return is put on the scale of V, which sums *chunk* rewards with discount
@@ -87,17 +80,17 @@ def rules_of(config: Mapping[str, Any], seed: int) -> Rules:
     ``chunk_reward`` is ``mean``. Goal mode: a chunk's reward is -1 until success, which is what n
     steps of reward -1 make after division by sum_{k<n} gamma**k; or 1 at success, unscaled.
     """
-    length, discount = config["chunk_length"], config["discount"]
-    if config["mode"] == "reward":
-        reward, scale = "environment", length if config["chunk_reward"] == "mean" else 1.0
-    elif config["goals"]["negative"]:
+    length, discount = config.chunk_length, config.discount
+    if config.mode == "reward":
+        reward, scale = "environment", length if config.chunk_reward == "mean" else 1.0
+    elif config.goals.negative:
         reward, scale = "goal_negative", sum(discount**k for k in range(length))
     else:
         reward, scale = "goal_positive", 1.0
     return Rules(
         seed=seed,
-        first_seed=config["evaluate"]["first_seed"],
-        execute_length=config["evaluate"]["execute_length"],
+        first_seed=config.evaluate.first_seed,
+        execute_length=config.evaluate.execute_length,
         discount=discount,
         reward=reward,
         reward_scale=scale,
@@ -123,7 +116,7 @@ def plan_noise(
 class Player:
     """A policy as NumPy sees it: raw observations and goals in, clipped actions out."""
 
-    def __init__(self, policy: Policy, normalizer: Any, device: torch.device | str) -> None:
+    def __init__(self, policy: Policy, normalizer: Normalizer, device: torch.device | str) -> None:
         self.policy, self.normalizer, self.device = policy, normalizer, device
 
     def _inputs(self, observations: np.ndarray, goals: np.ndarray) -> list[torch.Tensor]:
@@ -157,7 +150,7 @@ class Player:
 
 
 def play(
-    environments: Environments, player: Player, wave: Sequence[Episode], rules: Rules
+    environments: Episodes, player: Player, wave: Sequence[Episode], rules: Rules
 ) -> list[dict[str, Any]]:
     """Play one wave, at most one episode a slot.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -48,13 +47,9 @@ MODEL_ERROR = pa.schema(
         ("fingerprint", pa.string()),
     ]
 )
+VERSIONS = ("ogbench", "mujoco", "gymnasium")  # columns with the simulator's packages
 EPISODE_KEYS = ("task", "step", "episode")
 MODEL_ERROR_KEYS = ("task", "step", "horizon")
-
-
-def versions() -> dict[str, str]:
-    """Versions of the packages that decide what an episode looks like, as columns of its row."""
-    return {name: version(name) for name in ("ogbench", "mujoco", "gymnasium")}
 
 
 def write_rows(

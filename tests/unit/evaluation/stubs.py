@@ -1,9 +1,9 @@
 """A tiny environment, its vector form and a linear policy: everything can be followed by hand."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
+
+from mac.envs.vector import Step
 
 LIMIT = 17  # steps
 
@@ -32,15 +32,6 @@ class Walk:
         return self.position.copy(), -distance, success, self.time == LIMIT, success
 
 
-@dataclass
-class Steps:
-    observations: np.ndarray
-    rewards: np.ndarray
-    terminated: np.ndarray
-    truncated: np.ndarray
-    successes: np.ndarray
-
-
 class Walks:
     """Vector form; a padded slot returns garbage, which must reach nothing."""
 
@@ -62,7 +53,7 @@ class Walks:
             walk.step(action) if alive else (np.full(2, 1e3, np.float32), 1e3, True, False, True)
             for walk, action, alive in zip(self.slots, actions, live, strict=True)
         ]
-        return Steps(*(np.array(column) for column in zip(*rows, strict=True)))
+        return Step(*(np.array(column) for column in zip(*rows, strict=True)))
 
     def close(self):
         pass

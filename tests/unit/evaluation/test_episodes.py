@@ -4,6 +4,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mac.config.schema import AgentConfig, EvaluateConfig, GoalsConfig
 from mac.errors import CheckpointError, ConfigError, ShapeError
 from mac.evaluation.episodes import (
     Episode,
@@ -114,14 +115,13 @@ def test_a_task_and_an_index_have_their_own_seed_and_noise():
 
 def test_goal_rewards_are_on_the_scale_of_the_value_function():
     n, gamma = 3, 0.9
-    config = {
-        "mode": "goal",
-        "chunk_length": n,
-        "discount": gamma,
-        "chunk_reward": "mean",
-        "goals": {"negative": True},
-        "evaluate": {"execute_length": 2, "first_seed": 0},
-    }
+    config = AgentConfig(
+        agent="x",
+        mode="goal",
+        chunk_length=n,
+        discount=gamma,
+        evaluate=EvaluateConfig(execute_length=2),
+    )
     player = Player(Pilot(gain=0.3), Normalizer(), "cpu")
     rows = play(Walks(6), player, episodes(6), rules_of(config, 3))
     hit = [row for row in rows if row["success"]]
@@ -134,7 +134,10 @@ def test_goal_rewards_are_on_the_scale_of_the_value_function():
         steps = row["length"] - 1  # the step that succeeds costs nothing
         assert row["discounted_return"] == pytest.approx(-(1 - gamma**steps) / (1 - gamma**n))
     positive = play(
-        Walks(6), player, episodes(6), rules_of(config | {"goals": {"negative": False}}, 3)
+        Walks(6),
+        player,
+        episodes(6),
+        rules_of(config.model_copy(update={"goals": GoalsConfig(negative=False)}), 3),
     )
     for row in positive:
         expected = gamma ** (row["length"] - 1) if row["success"] else 0.0
@@ -143,14 +146,14 @@ def test_goal_rewards_are_on_the_scale_of_the_value_function():
 
 @pytest.mark.parametrize(("reward", "scale"), [("mean", 3.0), ("sum", 1.0)])
 def test_reward_mode_divides_by_the_chunk_only_where_chunks_average(reward, scale):
-    config = {
-        "mode": "reward",
-        "chunk_length": 3,
-        "discount": 0.9,
-        "chunk_reward": reward,
-        "goals": {"negative": True},
-        "evaluate": {"execute_length": 2, "first_seed": 0},
-    }
+    config = AgentConfig(
+        agent="x",
+        mode="reward",
+        chunk_length=3,
+        discount=0.9,
+        chunk_reward=reward,
+        evaluate=EvaluateConfig(execute_length=2),
+    )
     player = Player(Pilot(), Normalizer(), "cpu")
     plain = play(Walks(4), player, episodes(4), RULES)
     rows = play(Walks(4), player, episodes(4), rules_of(config, 3))

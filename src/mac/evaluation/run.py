@@ -1,0 +1,158 @@
+"""Evaluates one run: every scheduled checkpoint on all its tasks, in one resumable job."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mac.agents.base import agent_class
+from mac.data.store import Store
+from mac.envs.registry import adapter
+from mac.envs.vector import Episodes
+from mac.evaluation import model_error
+from mac.evaluation.episodes import Episode, Player, play, rules_of, waves
+from mac.evaluation.record import VERSIONS, write_rows
+from mac.progress import progress
+from mac.provenance import write_run
+from mac.training.device import prepare
+from mac.training.run import load_agent
+from mac.training.trainer import Interrupted
+
+if TYPE_CHECKING:
+    from mac.config.plan import Job
+
+Row = dict[str, Any]
+
+
+def evaluate(job: Job) -> None:
+    """Evaluate a run; writes ``episodes.parquet`` or ``model_error.parquet``, and ``run.yaml``.
+
+    An interrupted evaluation goes on from the last wave it played and ends with the same bytes.
+    """
+    started, cpu = time.time(), time.process_time()
+    agent = agent_class(job.agent)
+    config = agent.Config.model_validate(job.config)
+    device = prepare(config.compute)
+    if agent.evaluator == "model_error":
+        model_error.evaluate(job, config, device)
+    else:
+        _evaluate_episodes(job, config, device)
+    write_run(
+        job.directory / "run.yaml",
+        {
+            **job.record(),
+            "device": str(device),
+            "wall_seconds": round(time.time() - started, 1),
+            "cpu_seconds": round(time.process_time() - cpu, 1),
+        },
+    )
+
+
+def _evaluate_episodes(job: Job, config: Any, device: Any) -> None:
+    """Play what is left of the schedule, a wave at a time, and write all rows."""
+    spec, settings = job.environment, config.evaluate
+    rules = rules_of(config, job.seed)
+    episodes = [
+        Episode(task, number, index)
+        for task, number in job.tasks
+        for index in range(settings.episodes)
+    ]
+    schedule = [
+        (step, number, wave)
+        for step in job.checkpoints
+        for number, wave in enumerate(waves(episodes, settings.batch_width))
+    ]
+    normalizer = Store.open(job.store).normalizer(config.data.normalizer)
+    versions = adapter(spec).versions()
+    columns = {
+        "agent": job.agent,
+        "seed": job.seed,
+        "fingerprint": job.fingerprint,
+        "success_timing": spec.success_timing,
+        **{name: versions.get(name, "n/a") for name in VERSIONS},
+    }
+    with (
+        _exit_on_signal(),
+        Played(job.resume) as played,
+        Episodes(spec, config.mode, settings.batch_width, config.compute.workers) as environments,
+        progress(
+            len(job.checkpoints) * len(episodes),
+            "episodes",
+            f"evaluate {job.agent} {job.directory.parents[1].name} seed {job.seed}",
+            initial=sum(len(played.rows.get((step, n), ())) for step, n, _ in schedule),
+        ) as bar,
+    ):
+        loaded: tuple[int, Player] | None = None
+        for step, number, wave in schedule:
+            if (step, number) in played.rows:
+                continue
+            if loaded is None or loaded[0] != step:
+                loaded = (step, Player(load_agent(job, step), normalizer, device))
+            rows = play(environments, loaded[1], wave, rules)
+            played.add(step, number, [{**columns, "step": step, **row} for row in rows])
+            bar.update(len(wave))
+        rows = [row for step, number, _ in schedule for row in played.rows[step, number]]
+        write_rows(job.directory / "episodes.parquet", rows)
+    job.resume.unlink(missing_ok=True)
+
+
+class Played:
+    """Rows of the waves played so far, appended to a file wave by wave.
+
+    Each line is one wave. A line that a crash cut short is dropped, and a wave that two processes
+    played at once counts once: both wrote the same rows.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows: dict[tuple[int, int], list[Row]] = {}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
+        good = 0
+        for line in path.read_bytes().splitlines(keepends=True):
+            try:
+                wave = json.loads(line)
+                rows = {(wave["step"], wave["wave"]): wave["rows"]}
+            except (ValueError, KeyError, TypeError):
+                break
+            if not line.endswith(b"\n"):
+                break
+            self.rows.update(rows)
+            good += len(line)
+        os.ftruncate(self._file, good)
+
+    def __enter__(self) -> Played:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
+
+    def add(self, step: int, wave: int, rows: list[Row]) -> None:
+        """Count a wave as played; once this returns it survives whatever happens to the process."""
+        line = json.dumps({"step": step, "wave": wave, "rows": rows}) + "\n"
+        os.write(self._file, line.encode())
+        os.fsync(self._file)
+        self.rows[step, wave] = rows
+
+
+@contextmanager
+def _exit_on_signal() -> Iterator[None]:
+    """Leave at once on SIGTERM or SIGINT: the waves played so far are on disk already."""
+
+    def leave(number: int, frame: object) -> None:
+        raise Interrupted(number)
+
+    previous: Mapping[int, Any] = {
+        number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
