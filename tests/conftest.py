@@ -28,6 +28,11 @@ def pytest_addoption(parser):
         default=str(PARITY_CASES),
         help="folder with the numerical cases of the original implementation",
     )
+    parser.addoption(
+        "--rewrite-golden",
+        action="store_true",
+        help="store the golden traces anew, after an intended change and a raised revision",
+    )
 
 
 @pytest.fixture
