@@ -95,10 +95,9 @@ def _split(
             rewards, masks = adapter(spec).task_rewards(spec, task, part["qpos"], buttons)
             outputs["rewards"][task - 1, here] = rewards
             outputs["masks"][task - 1, here] = masks
-        last = np.flatnonzero(part["valids"] == 0)
-        first = np.concatenate([[0], last[:-1] + 1])
+        first, length = episode_index(part["valids"])
         starts.append(first + done)
-        lengths.append(last - first)
+        lengths.append(length)
         done += count
     for array in outputs.values():
         array.flush()
@@ -114,7 +113,7 @@ def _split(
         "shapes": {key: list({**outputs, **index}[key].shape) for key in ARRAYS},
     }
     return manifest, {
-        key: _statistics(outputs[key][:described]) for key in ("observations", "goals")
+        key: column_statistics(outputs[key][:described]) for key in ("observations", "goals")
     }
 
 
@@ -151,7 +150,14 @@ def compact(raw: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     }
 
 
-def _statistics(array: np.ndarray, block: int = 1 << 20) -> dict[str, list[float]]:
+def episode_index(valids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """First rows and transitions, (episodes,) each, from the flags (rows,) of the compact form."""
+    last = np.flatnonzero(valids == 0)
+    first = np.concatenate([[0], last[:-1] + 1])
+    return first, last - first
+
+
+def column_statistics(array: np.ndarray, block: int = 1 << 20) -> dict[str, list[float]]:
     """Minimum, maximum, mean and standard deviation of each column of (rows, D)."""
     blocks = [array[row : row + block] for row in range(0, len(array), block)]
     mean = sum(part.sum(axis=0, dtype=np.float64) for part in blocks) / len(array)
@@ -166,7 +172,7 @@ def _statistics(array: np.ndarray, block: int = 1 << 20) -> dict[str, list[float
 
 def _row_count(file: Path) -> int:
     """Rows of a raw file, from its header alone."""
-    with _archive(file) as archive, _damage(file):
+    with _archive(file) as archive, _damage(file, "observations"):
         if "observations.npy" not in archive.namelist():
             raise DataError("array is missing", file=file, key="observations")
         with archive.open("observations.npy") as handle:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mac.errors import DataError, MacError, MissingDataError
+from mac.errors import DataError, MissingDataError
 from mac.io import read_json, write_json
 from mac.progress import progress
 
@@ -57,54 +57,51 @@ def _fetch(source: str, output: Path, size: int | None, pause: float) -> None:
     import requests
 
     output.parent.mkdir(parents=True, exist_ok=True)
-    part, tag = output.with_name(f".{output.name}.part"), output.with_name(f".{output.name}.tag")
+    part, tag = _part(output), _tag(output)
     failures = 0
     while True:
         before = _bytes(part)
         try:
-            total = _receive(source, part, tag)
+            _receive(source, output, size)
             break
         except (requests.ConnectionError, requests.Timeout) as error:
             failures = 1 if _bytes(part) > before else failures + 1
-            if failures >= ATTEMPTS or not before + _bytes(part):
+            if failures >= ATTEMPTS or not _bytes(part):
                 raise MissingDataError(
                     f"cannot download {source} ({_reason(error)})",
                     file=output,
                     remedy="check the network and run it again, or put the file there",
                 ) from None
             time.sleep(pause * 2 ** (failures - 1))
-    try:
-        _check_size(output, _bytes(part), total)
-        _check_size(output, _bytes(part), size)
-    except MacError:
-        part.unlink(missing_ok=True)
-        tag.unlink(missing_ok=True)
-        raise
     with part.open("rb") as handle:
         os.fsync(handle.fileno())
     part.replace(output)
     tag.unlink(missing_ok=True)
 
 
-def _receive(source: str, part: Path, tag: Path) -> int | None:
-    """Append to ``part`` what is missing of ``source``; returns the size the server states."""
+def _receive(source: str, output: Path, size: int | None) -> None:
+    """Append what is missing of ``source`` to the part of ``output``.
+
+    Raises requests.ConnectionError when less arrives than the server promised.
+    """
     import requests
 
+    part, tag = _part(output), _tag(output)
     headers = {"Accept-Encoding": "identity"}
     have = _bytes(part)
     known = _read_tag(tag)
     if have and known.get("source") == source and known.get("version"):
         headers |= {"Range": f"bytes={have}-", "If-Range": known["version"]}
     with requests.get(source, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
-        if response.status_code == 416 and have:  # nothing beyond what is here, or another file
-            if known.get("total") == have:
-                return have
+        if response.status_code == 416 and have:  # there is nothing beyond what is here
+            if have == known.get("total"):
+                return
             part.unlink()
-            return _receive(source, part, tag)
+            return _receive(source, output, size)
         if response.status_code not in (200, 206):
             raise MissingDataError(
                 f"cannot download {source}",
-                file=part.with_name(part.name.removeprefix(".").removesuffix(".part")),
+                file=output,
                 found=f"HTTP status {response.status_code}",
                 expected=200,
                 remedy="check the address in configs/datasets",
@@ -113,14 +110,16 @@ def _receive(source: str, part: Path, tag: Path) -> int | None:
             have = 0
         length = response.headers.get("Content-Length")
         total = have + int(length) if length is not None else None
+        if total is not None:
+            _check_size(output, total, size)
         version = response.headers.get("ETag") or response.headers.get("Last-Modified")
         if version is not None and version.startswith("W/"):
             version = None
         write_json(tag, {"source": source, "total": total, "version": version})
-        name = part.name.removeprefix(".").removesuffix(".part")
+        response.raw.enforce_content_length = False  # keep what came before a cut
         with (
             part.open("ab" if have else "wb") as handle,
-            progress(total or 0, "bytes", f"fetch {name}", have) as bar,
+            progress(total or 0, "bytes", f"fetch {output.name}", have) as bar,
         ):
             try:
                 for piece in response.iter_content(PIECE_BYTES):
@@ -130,7 +129,17 @@ def _receive(source: str, part: Path, tag: Path) -> int | None:
                 raise requests.ConnectionError(error) from None
     if total is not None and _bytes(part) < total:
         raise requests.ConnectionError(f"{_bytes(part)} of {total} bytes arrived")
-    return total
+    _check_size(output, _bytes(part), size)
+
+
+def _part(output: Path) -> Path:
+    """What has arrived so far."""
+    return output.with_name(f".{output.name}.part")
+
+
+def _tag(output: Path) -> Path:
+    """What the server said of the file."""
+    return output.with_name(f".{output.name}.tag")
 
 
 def _read_tag(tag: Path) -> dict[str, Any]:

@@ -317,8 +317,8 @@ def _cubes(layout: _Layout, qpos: np.ndarray) -> np.ndarray:
 
 
 def _buttons(spec: EnvSpec, layout: _Layout, button_states: np.ndarray | None) -> np.ndarray:
-    found = None if button_states is None else button_states.shape[1:]
-    if found != (layout.buttons,):
+    found = "none" if button_states is None else button_states.shape[1:]
+    if button_states is None or found != (layout.buttons,):
         raise DataError(
             f"environment {spec.name!r}",
             key="button_states",

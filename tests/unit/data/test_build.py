@@ -1,0 +1,221 @@
+import json
+import shutil
+import zipfile
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mac.data.build import build, compact
+from mac.data.collect import write_npz
+from mac.data.store import Store
+from mac.envs import toy
+from mac.errors import DataError, MissingDataError
+from mac.io import sha256_file
+from tests.specs import POINTMASS
+
+
+def load(path):
+    with np.load(path) as archive:
+        return {key: archive[key] for key in archive.files}
+
+
+def test_compact_form_of_a_hand_written_file():
+    raw = {
+        "observations": np.zeros((7, 1)),
+        "actions": np.array([[1], [-1], [0.5], [2], [0], [0], [0]], np.float64),
+        "terminals": np.array([0, 0, 0, 1, 0, 0, 1], bool),
+    }
+    found = compact(raw)
+    assert found["terminals"].tolist() == [0, 0, 1, 1, 0, 1, 1]
+    assert found["valids"].tolist() == [1, 1, 1, 0, 1, 1, 0]
+    limit = np.float32(1 - 1e-5)
+    assert found["actions"].ravel().tolist() == [limit, -limit, 0.5, limit, 0, 0, 0]
+    assert {found[key].dtype for key in ("actions", "terminals", "valids")} == {np.dtype("f4")}
+
+
+def test_store_holds_the_files_and_their_relabelling(raw_files, store):
+    for name, path, episodes in (("train", raw_files[0], 12), ("validation", raw_files[1], 1)):
+        raw, split = load(path), store.split(name)
+        assert np.array_equal(split.observations, raw["observations"])
+        assert np.abs(split.actions - raw["actions"]).max() < 2e-5
+        assert split.starts.tolist() == list(range(0, 41 * episodes, 41))
+        assert split.lengths.tolist() == [40] * episodes
+        assert np.array_equal(split.goals, raw["qpos"])
+        assert split.rewards.shape == split.masks.shape == (5, 41 * episodes)
+        for task in range(5):
+            distance = np.linalg.norm(raw["qpos"] - toy.TARGETS[task], axis=1)
+            assert np.array_equal(split.rewards[task], np.where(distance <= 0.15, 0, -1))
+            assert np.array_equal(split.masks[task], np.where(distance <= 0.15, 0, 1))
+    assert store.split("train").masks.min() == 0
+
+
+def test_manifest_says_what_the_store_is_made_of(raw_files, store):
+    manifest = json.loads((store.directory / "manifest.json").read_text())
+    for name, path in zip(("train", "validation"), raw_files, strict=True):
+        described = manifest["splits"][name]
+        assert described["files"] == [{"name": path.name, "sha256": sha256_file(path)}]
+        observations = load(path)["observations"].astype(np.float64)
+        assert described["rows"] == len(observations)
+        statistics = manifest["statistics"][name]["observations"]
+        assert statistics["min"] == pytest.approx(observations.min(0))
+        assert statistics["max"] == pytest.approx(observations.max(0))
+        assert statistics["mean"] == pytest.approx(observations.mean(0), abs=1e-9)
+        assert statistics["std"] == pytest.approx(observations.std(0), abs=1e-9)
+    assert manifest["splits"]["train"]["episodes"] == 12
+    assert manifest["splits"]["train"]["transitions"] == 480
+    assert manifest["environment"]["name"] == "pointmass"
+    assert {"toy", "numpy"} <= set(manifest["versions"])
+
+
+def test_shards_follow_one_another_and_the_first_validation_file_gives_the_range(
+    raw_files, store, tmp_path
+):
+    train, validation = raw_files
+    build([train, validation], [validation, train], POINTMASS, tmp_path)
+    both = Store.open(tmp_path)
+    split = both.split("train")
+    assert len(split.starts) == 13 and split.starts[12] == 12 * 41
+    assert np.array_equal(split.observations[12 * 41 :], store.split("validation").observations)
+    ours, reference = both.manifest["statistics"], store.manifest["statistics"]
+    assert ours["validation"] == reference["validation"]
+    assert ours["train"] != reference["train"]
+
+
+def test_same_input_same_bytes(raw_files, store, tmp_path):
+    build([raw_files[0]], [raw_files[1]], POINTMASS, tmp_path)
+    names = sorted(path.name for path in store.directory.iterdir())
+    assert names == sorted(path.name for path in tmp_path.iterdir())
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (store.directory / name).read_bytes()
+
+
+def test_unfinished_store_is_not_there(raw_files, tmp_path):
+    build([raw_files[0]], [raw_files[1]], POINTMASS, tmp_path)
+    broken = tmp_path.parent / "broken.npz"
+    broken.write_bytes(raw_files[1].read_bytes()[:-3000])
+    with pytest.raises(DataError):
+        build([raw_files[0]], [broken], POINTMASS, tmp_path)
+    with pytest.raises(MissingDataError, match="no built data set here"):
+        Store.open(tmp_path)
+
+
+def nan(arrays):
+    arrays["observations"][17, 2] = np.nan
+
+
+def infinite(arrays):
+    arrays["qpos"][3, 0] = np.inf
+
+
+def loud(arrays):
+    arrays["actions"][5, 1] = -1.5
+
+
+def missing(arrays):
+    del arrays["actions"]
+
+
+def narrow(arrays):
+    arrays["observations"] = arrays["observations"][:, :3]
+
+
+def short(arrays):
+    arrays["actions"] = arrays["actions"][:-1]
+
+
+def flat(arrays):
+    arrays["qpos"] = arrays["qpos"].ravel()
+
+
+def open_end(arrays):
+    arrays["terminals"][-1] = 0
+
+
+def no_flag(arrays):
+    arrays["terminals"][4] = 0.5
+
+
+def lonely(arrays):
+    arrays["terminals"][-2] = 1
+
+
+def words(arrays):
+    arrays["qpos"] = arrays["qpos"].astype("U4")
+
+
+def empty(arrays):
+    for key in arrays:
+        arrays[key] = arrays[key][:0]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (nan, r"observations: not finite; found \[.*nan.*\] in row 17; expected finite numbers"),
+        (infinite, r"qpos: not finite; found \[inf, .*\] in row 3"),
+        (loud, "actions: action out of range; found 1.5; expected -1 to 1"),
+        (missing, "actions: array is missing; found observations, qpos, qvel, terminals"),
+        (narrow, r"observations: wrong shape; found \(41, 3\); expected \(41, 4\)"),
+        (short, r"actions: wrong shape; found \(40, 2\); expected \(41, 2\)"),
+        (flat, r"qpos: wrong shape; found \(82,\); expected \(41, 'any'\)"),
+        (open_end, "terminals: the last row must end an episode"),
+        (no_flag, "terminals: not a flag"),
+        (lonely, "terminals: episode without a transition; found 1 row"),
+        (words, "qpos: wrong type; found <U4; expected numbers"),
+        (empty, "terminals: the last row must end an episode"),
+    ],
+)
+def test_bad_content_is_named(raw_files, tmp_path, spoil, message):
+    arrays = load(raw_files[1])
+    spoil(arrays)
+    bad = tmp_path / "bad.npz"
+    write_npz(bad, arrays)
+    with pytest.raises(DataError, match=f"^{bad}: {message}"):
+        build([bad], [raw_files[1]], POINTMASS, tmp_path / "store")
+
+
+@pytest.mark.parametrize("keep", [0, 100, 2000, -1])
+@pytest.mark.parametrize("packed", [False, True])
+def test_truncated_file_is_named(raw_files, tmp_path, keep, packed):
+    bad = tmp_path / "bad.npz"
+    if packed:
+        np.savez_compressed(bad, **load(raw_files[1]))
+    else:
+        shutil.copy(raw_files[1], bad)
+    bad.write_bytes(bad.read_bytes()[:keep])
+    with pytest.raises(DataError, match=f"^{bad}: truncated or damaged"):
+        build([raw_files[0]], [bad], POINTMASS, tmp_path / "store")
+
+
+def test_flipped_bits_are_noticed(raw_files, tmp_path):
+    content = bytearray(raw_files[1].read_bytes())
+    with zipfile.ZipFile(raw_files[1]) as archive:
+        place = archive.getinfo("observations.npy").header_offset + 400
+    content[place] ^= 255
+    bad = tmp_path / "bad.npz"
+    bad.write_bytes(content)
+    with pytest.raises(DataError, match=f"{bad}: observations: truncated or damaged.*CRC"):
+        build([bad], [raw_files[1]], POINTMASS, tmp_path / "store")
+
+
+def test_compressed_files_of_the_release_are_read(raw_files, store, tmp_path):
+    arrays = load(raw_files[0])
+    arrays["terminals"] = arrays["terminals"].astype(bool)
+    np.savez_compressed(tmp_path / "train.npz", **arrays)
+    build([tmp_path / "train.npz"], [raw_files[1]], POINTMASS, tmp_path / "store")
+    assert np.array_equal(
+        Store.open(tmp_path / "store").split("train").terminals, store.split("train").terminals
+    )
+
+
+def test_missing_file_is_named(raw_files, tmp_path):
+    with pytest.raises(MissingDataError, match=r"none.npz: no such file"):
+        build([tmp_path / "none.npz"], [raw_files[1]], POINTMASS, tmp_path / "store")
+    with pytest.raises(DataError, match="validation: no raw files"):
+        build([raw_files[0]], [], POINTMASS, tmp_path / "store")
+
+
+def test_goal_width_is_checked(raw_files, tmp_path):
+    with pytest.raises(DataError, match=r"goal_dim: goal width differs.*found 2; expected 3"):
+        build([raw_files[0]], [raw_files[1]], replace(POINTMASS, goal_dim=3), tmp_path)
