@@ -18,11 +18,11 @@ from mac.nets.mlp import Init
 from mac.provenance import write_run
 from mac.training import checkpoint
 from mac.training.device import choose_device, prepare
-from mac.training.trainer import Settings, Trainer
+from mac.training.trainer import Settings, Trainer, checkpoint_name
 from mac.types import Spaces
 
 if TYPE_CHECKING:
-    from mac.config.plan import Job
+    from mac.planning.plan import Job
     from mac.config.schema import AgentConfig
 
 
@@ -35,9 +35,9 @@ def build_agent(job: Job) -> Agent:
     return cls(config, Spaces(env.observation_dim, goal_dim, env.action_dim), Init(job.seed))
 
 
-def weights_file(directory: Path, step: int) -> Path:
-    """File with a stage's weights at a step."""
-    return directory / f"step{step}.safetensors"
+def weights_file(job: Job, step: int) -> Path:
+    """File with a training job's weights at one of its checkpoints."""
+    return job.directory / checkpoint_name(step, job.steps)
 
 
 def _load(agent: Agent, parts: Mapping[str, Part], path: Path) -> None:
@@ -53,13 +53,13 @@ def load_agent(job: Job, step: int) -> Agent:
     agent = build_agent(job)
     device = choose_device(agent.config.compute.device)
     if "joint" in job.upstream:
-        _load(agent, agent.parts, weights_file(job.upstream["joint"].directory, step))
+        _load(agent, agent.parts, weights_file(job.upstream["joint"], step))
     else:
         last = agent.acts_with[-1]
         for name in agent.acts_with:
             source = job.upstream[name]
             at = step if name == last else source.steps
-            _load(agent, {name: agent.parts[name]}, weights_file(source.directory, at))
+            _load(agent, {name: agent.parts[name]}, weights_file(source, at))
     for part in agent.parts.values():
         part.to(device).eval()
     return agent
@@ -99,8 +99,9 @@ def train(job: Job) -> None:
     config = agent.config
     device = prepare(config.compute)
     store = Store.open(job.store)
-    for name, source in job.upstream.items():
-        _load(agent, {name: agent.parts[name]}, weights_file(source.directory, source.steps))
+    for name in job.stage.needs:
+        source = job.upstream[name]
+        _load(agent, {name: agent.parts[name]}, weights_file(source, source.steps))
     joint = job.stage.name == "joint"
     trained = agent.parts if joint else {job.stage.name: agent.parts[job.stage.name]}
     for name, part in agent.parts.items():

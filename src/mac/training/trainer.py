@@ -72,6 +72,11 @@ class _State:
     best_tensors: dict[str, Tensor] = field(default_factory=dict)
 
 
+def checkpoint_name(step: int, steps: int) -> str:
+    """File name of the weights at a step; the last ones have a fixed name."""
+    return "checkpoint.safetensors" if step == steps else f"step{step}.safetensors"
+
+
 class Interrupted(SystemExit):
     """Training saved itself after a signal; the exit code is 128 plus the signal's number."""
 
@@ -96,7 +101,7 @@ def _catch_signals() -> Iterator[Callable[[], int]]:
 
 
 class Trainer:
-    """Trains parts on a view of the data and writes ``step<N>.safetensors`` and ``metrics.csv``.
+    """Trains parts on a view of the data and writes ``step<N>.safetensors``, ``checkpoint.safetensors``, ``metrics.csv``.
 
     Step k's batch and noise are functions of (seed, stage, k), so a resumed run repeats the uninterrupted one byte for
     byte. The resumable state lives apart from the outputs, which a workflow deletes when a job fails.
@@ -233,7 +238,7 @@ class Trainer:
         if last:
             tensors.update(checkpoint.optimiser_tensors(self.optimiser))
         meta = {"stage": s.name, "seed": s.seed, "step": step}
-        checkpoint.save(self.directory / f"step{step}.safetensors", tensors, meta)
+        checkpoint.save(self.directory / checkpoint_name(step, s.steps), tensors, meta)
 
     def _save(self) -> None:
         """The resumable state."""

@@ -1,0 +1,218 @@
+"""An experiment's file, with the suite and the agents it names, resolved into one configuration for each cell."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mac.agents.base import Agent, agent_class
+from mac.config.load import Layer, Resolved, pick_override, resolve
+from mac.envs.registry import EnvSpec
+from mac.errors import ConfigError
+from mac.io import read_yaml
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SuiteFile(_File):
+    """A suite: its mode, its environments, and values that hold in it."""
+
+    mode: str
+    environments: Mapping[str, Mapping[str, Any]]
+    unavailable: Mapping[str, str] = Field(
+        {}, description="environments whose data cannot be had, and why"
+    )
+    set: Mapping[str, Any] = {}
+
+
+class AgentFile(_File):
+    """An agent: its values, and those that hold for some environments."""
+
+    set: Mapping[str, Any] = {}
+    overrides: Mapping[str, Mapping[str, Any]] = {}
+
+
+class AgentEntry(_File):
+    """An agent as it takes part in an experiment, perhaps under another label."""
+
+    agent: str | None = None
+    set: Mapping[str, Any] = {}
+
+
+class ExperimentFile(_File):
+    """What is compared: suites with environments and tasks, agents, seeds."""
+
+    title: str
+    caption: str
+    suites: Mapping[str, Mapping[str, list[int] | None]]
+    agents: Mapping[str, AgentEntry | None]
+    seeds: list[int] = Field(min_length=1)
+    set: Mapping[str, Any] = {}
+    suite_set: Mapping[str, Mapping[str, Any]] = {}
+    requires_gpu: bool = False
+    paper: str | None = None
+    baseline: str | None = None
+
+
+def config_folders() -> list[Path]:
+    """Where configuration files are looked for: folders of ``MAC_CONFIG_PATH``, then ``configs``."""
+    extra = [Path(p) for p in os.environ.get("MAC_CONFIG_PATH", "").split(os.pathsep) if p]
+    return [*extra, Path("configs")]
+
+
+def find(kind: str, name: str) -> Path:
+    """File ``<kind>/<name>.yaml`` in the first folder that has it."""
+    for folder in config_folders():
+        path = folder / kind / f"{name}.yaml"
+        if path.is_file():
+            return path
+    known = sorted({p.stem for f in config_folders() for p in (f / kind).glob("*.yaml")})
+    raise ConfigError(
+        f"no {kind.rstrip('s')} of this name", key=name, expected=", ".join(known) or "a YAML file"
+    )
+
+
+@lru_cache
+def _read(path: Path, model: type[_File]) -> Any:
+    content = read_yaml(path)
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        found = None if isinstance(first["input"], dict) else repr(first["input"])
+        known = ", ".join(model.model_fields) if first["type"] == "extra_forbidden" else None
+        raise ConfigError(first["msg"], file=path, key=key, found=found, expected=known) from None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One agent on one environment: the configuration, and the tasks it is compared on."""
+
+    label: str
+    agent: type[Agent]
+    environment: EnvSpec
+    tasks: tuple[int, ...]
+    resolved: Resolved
+
+
+class Experiment:
+    """An experiment and everything its file refers to."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.path = name, find("experiments", name)
+        self.file: ExperimentFile = _read(self.path, ExperimentFile)
+        self.unavailable: dict[str, str] = {}
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """Every agent on every environment whose data can be had."""
+        cells = []
+        for suite_name, chosen in self.file.suites.items():
+            path = find("suites", suite_name)
+            suite: SuiteFile = _read(path, SuiteFile)
+            for name, tasks in chosen.items():
+                if name in suite.unavailable:
+                    self.unavailable[name] = suite.unavailable[name]
+                    continue
+                if name not in suite.environments:
+                    raise ConfigError(
+                        "environment unknown to the suite",
+                        file=self.path,
+                        key=f"suites.{suite_name}.{name}",
+                        expected=", ".join(suite.environments),
+                    )
+                spec = EnvSpec.from_line(name, suite.environments[name], file=path)
+                numbers = tuple(tasks or range(1, spec.tasks + 1))
+                for number in numbers:
+                    spec.check_task(number)
+                cells += [
+                    self._cell(label, entry or AgentEntry(), suite_name, suite, spec, numbers)
+                    for label, entry in self.file.agents.items()
+                ]
+        self._check_effect(cells)
+        return cells
+
+    def _cell(
+        self,
+        label: str,
+        entry: AgentEntry,
+        suite_name: str,
+        suite: SuiteFile,
+        spec: EnvSpec,
+        tasks: tuple[int, ...],
+    ) -> Cell:
+        agent = agent_class(entry.agent or label)
+        if suite.mode not in agent.modes:
+            raise ConfigError(
+                f"agent {agent.name} does not know {suite.mode} mode",
+                file=self.path,
+                key=f"agents.{label}",
+                expected=", ".join(agent.modes),
+            )
+        agent_path = find("agents", agent.name)
+        file: AgentFile = _read(agent_path, AgentFile)
+        where = str(self.path)
+        resolved = resolve(
+            [
+                Layer.of("built in", {"agent": agent.name, "mode": suite.mode}),
+                Layer.of(str(find_base()), read_base()),
+                Layer.of(f"suites/{suite_name}.yaml", suite.set),
+                Layer.of(str(agent_path), file.set),
+                pick_override(file.overrides, spec.dataset, str(agent_path)),
+                Layer.of(where, self.file.set),
+                Layer.of(f"{where} (suite_set.{suite_name})", self.file.suite_set.get(suite_name)),
+                Layer.of(f"{where} (agents.{label})", entry.set),
+            ],
+            agent.Config,
+        )
+        return Cell(label, agent, spec, tasks, resolved)
+
+    def _check_effect(self, cells: list[Cell]) -> None:
+        """Refuse values of this file that change nothing anywhere: they mislead whoever reads them."""
+        where = str(self.path)
+        layers = {where: self.file.set}
+        layers |= {f"{where} (suite_set.{s})": v for s, v in self.file.suite_set.items()}
+        layers |= {
+            f"{where} (agents.{label})": entry.set
+            for label, entry in self.file.agents.items()
+            if entry is not None
+        }
+        for name, values in layers.items():
+            changed = set().union(*(cell.resolved.changed.get(name, set()) for cell in cells))
+            for key in Layer.of(name, values).values:
+                if cells and key not in changed:
+                    raise ConfigError(
+                        "this value changes nothing", file=name, key=key, remedy="remove it"
+                    )
+
+
+def find_base() -> Path:
+    """The file with every agent's values."""
+    return next(
+        (f / "base.yaml" for f in config_folders() if (f / "base.yaml").is_file()),
+        Path("configs/base.yaml"),
+    )
+
+
+def read_base() -> dict[str, Any]:
+    """Values of every agent."""
+    return read_yaml(find_base())
+
+
+def listed() -> list[str]:
+    """Experiments that make up the full reproduction, in the order of ``configs/config.yaml``."""
+    path = Path("configs/config.yaml")
+    content = read_yaml(path)
+    names = content.get("experiments")
+    if set(content) != {"experiments"} or not isinstance(names, list):
+        raise ConfigError("must hold a list of experiments", file=path, key="experiments")
+    return names

@@ -1,0 +1,392 @@
+"""From an experiment to its jobs: what runs, from which inputs, into which paths. Reads YAML only, never torch.
+
+Every expensive path carries the fingerprint of everything its content depends on. Work is done when its output exists,
+whatever the clocks say; a changed value means a changed path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mac.agents.base import Stage
+from mac.envs.registry import EnvSpec
+from mac.errors import ConfigError
+from mac.io import fingerprint
+from mac.planning.experiment import Cell, Experiment
+
+RESULTS = Path("results")
+STAGES = RESULTS / "stages"
+
+# Raised when the numbers of a step other than training change; see mac.agents.base.Stage for those.
+REVISIONS = {"collect": 1, "fetch": 1, "build": 1, "evaluate": 1, "aggregate": 1, "render": 1}
+
+_EVALUATE_READS = ("data.normalizer", "mode", "chunk_length", "discount", "chunk_reward")
+_EVALUATOR_READS = {
+    "episodes": (
+        "goals.negative",
+        "evaluate.num_candidates",
+        "evaluate.execute_length",
+        "evaluate.episodes",
+        "evaluate.batch_width",
+        "evaluate.first_seed",
+    ),
+    "model_error": ("evaluate.windows", "evaluate.horizon"),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """An evaluation as it takes part in an experiment: runs shared by experiments may bear other labels there."""
+
+    label: str
+    job: Job
+
+
+@dataclass(frozen=True)
+class Job:
+    """One unit of work.
+
+    Attributes:
+        rule: name of its rule; verbs of the command line have the same names.
+        experiment: an experiment it belongs to (shared work belongs to several; this is the first).
+        fingerprint: of everything the result depends on.
+        directory: folder of the outputs.
+        files: names of the outputs in it.
+        upstream: jobs whose outputs it uses, by the role they play.
+        label: the agent's name in the experiment.
+        agent: the agent's registered name.
+        task: dataset or task whose folder the result lies in.
+        task_number: number of the task where the job depends on one.
+        tasks: names and numbers of the tasks that are evaluated.
+        environment: what is known of the environment.
+        config: the resolved configuration, plain values.
+        seed: run seed.
+        stage: the training stage.
+        checkpoints: steps at which weights are kept, or are evaluated.
+    """
+
+    rule: str
+    experiment: str
+    fingerprint: str
+    directory: Path
+    files: tuple[str, ...]
+    upstream: Mapping[str, Job] = field(default_factory=dict, repr=False)
+    label: str = ""
+    agent: str = ""
+    task: str = ""
+    task_number: int | None = None
+    tasks: tuple[tuple[str, int], ...] = ()
+    environment: EnvSpec | None = None
+    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False)
+    seed: int | None = None
+    stage: Stage | None = None
+    checkpoints: tuple[int, ...] = ()
+
+    @property
+    def outputs(self) -> list[str]:
+        """Paths of the declared outputs."""
+        return [str(self.directory / name) for name in self.files]
+
+    @property
+    def inputs(self) -> list[str]:
+        """Paths of the outputs of the jobs this one uses."""
+        return [path for job in self.upstream.values() for path in job.outputs]
+
+    @property
+    def steps(self) -> int:
+        """Number of updates of a training job."""
+        return self.checkpoints[-1]
+
+    @property
+    def store(self) -> Path:
+        """Folder of the built data."""
+        return self.upstream["store"].directory
+
+    @property
+    def resume(self) -> Path:
+        """File with the state of interrupted work; never an output."""
+        return RESULTS / ".resume" / self.directory.relative_to(STAGES) / "state"
+
+    def record(self) -> dict[str, Any]:
+        """What ``run.yaml`` says of the job."""
+        return {
+            "rule": self.rule,
+            "agent": self.agent,
+            "task": self.task,
+            "seed": self.seed,
+            "fingerprint": self.fingerprint,
+            "inputs": {role: job.fingerprint for role, job in self.upstream.items()},
+            "config": dict(self.config),
+            "origins": {k: v for k, v in self.origins.items() if v != "default"},
+        }
+
+
+def task_name(environment: EnvSpec, mode: str, number: int) -> str:
+    """Name of a task, as in rows and tables."""
+    kind = "singletask" if mode == "reward" else "oraclerep"
+    return f"{environment.dataset}-{kind}-task{number}-v0"
+
+
+def _slice(cell: Cell, keys: Iterable[str]) -> dict[str, Any]:
+    return {key: cell.resolved.value(key) for key in keys}
+
+
+class Plan:
+    """All jobs of some experiments, each once, inputs before what uses them."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self.experiments = {name: Experiment(name) for name in names}
+        self._jobs: dict[Path, Job] = {}
+        self.runs: dict[str, list[Run]] = {}
+        self.final: dict[str, Job] = {}
+        for experiment in self.experiments.values():
+            self._add_experiment(experiment)
+
+    def __iter__(self) -> Iterator[Job]:
+        return iter(self._jobs.values())
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    @cached_property
+    def unavailable(self) -> dict[str, str]:
+        """Environments left out because their data cannot be had, and why."""
+        return {k: v for e in self.experiments.values() for k, v in e.unavailable.items()}
+
+    def writer(self, path: str | Path) -> Job:
+        """The job whose first declared output is ``path``."""
+        path = Path(path)
+        if path not in self._jobs:
+            raise ConfigError(
+                "no job of this plan writes this file",
+                file=path,
+                remedy="its configuration has changed since, or it belongs to another experiment",
+            )
+        return self._jobs[path]
+
+    def find(self, rule: str, **wanted: Any) -> Job:
+        """The one job of a rule with the given attributes."""
+        for job in self:
+            if job.rule == rule and all(getattr(job, k) == v for k, v in wanted.items()):
+                return job
+        given = ", ".join(f"{key} {value}" for key, value in wanted.items())
+        options = sorted({f"{j.label} {j.task} seed {j.seed}" for j in self if j.rule == rule})
+        shown = "; ".join(options[:6]) + ("; …" if len(options) > 6 else "")
+        raise ConfigError(
+            f"no {rule} job with {given}", expected=shown or f"a plan with {rule} jobs"
+        )
+
+    def _add(self, job: Job) -> Job:
+        return self._jobs.setdefault(Path(job.outputs[0]), job)
+
+    def _add_experiment(self, experiment: Experiment) -> None:
+        runs = []
+        for cell in experiment.cells:
+            store = self._store(experiment.name, cell)
+            for seed in experiment.file.seeds:
+                groups = (
+                    [(number,) for number in cell.tasks]
+                    if cell.resolved.config.mode == "reward"
+                    else [cell.tasks]
+                )
+                for tasks in groups:
+                    job = self._run(experiment.name, cell, store, seed, tasks)
+                    runs.append(Run(cell.label, job))
+        if runs:
+            self.runs[experiment.name] = runs
+            self._report(experiment, runs)
+
+    def _store(self, experiment: str, cell: Cell) -> Job:
+        data, spec = cell.resolved.config.data, cell.environment
+        shared = {
+            "experiment": experiment,
+            "task": spec.dataset,
+            "environment": spec,
+            "config": cell.resolved.plain,
+            "origins": cell.resolved.origins,
+        }
+        name = f"{spec.dataset}-v0"
+        if data.source == "collect":
+            content = {
+                "rule": "collect",
+                "revision": REVISIONS["collect"],
+                "dataset": spec.dataset,
+                "env_id": spec.env_id,
+                "train_episodes": data.train_episodes,
+                "episode_length": data.episode_length,
+                "seed": data.seed,
+            }
+            mark = fingerprint(content)
+            raw = Job(
+                "collect",
+                fingerprint=mark,
+                directory=Path(f"data/raw/{spec.dataset}-{mark}"),
+                files=(f"{name}.npz", f"{name}-val.npz"),
+                **shared,
+            )
+        else:
+            if data.shards == 1:
+                files = (f"{name}.npz", f"{name}-val.npz")
+            else:
+                numbers = [f"{name}-{i:03d}" for i in range(data.shards)]
+                files = tuple(f"{n}{suffix}.npz" for n in numbers for suffix in ("", "-val"))
+            content = {"rule": "fetch", "revision": REVISIONS["fetch"], "files": list(files)}
+            folder = spec.dataset if data.shards == 1 else f"{spec.dataset}-{data.shards}shards"
+            raw = Job(
+                "fetch",
+                fingerprint=fingerprint(content),
+                directory=Path(f"data/raw/{folder}"),
+                files=files,
+                **shared,
+            )
+        raw = self._add(raw)
+        content = {"rule": "build", "revision": REVISIONS["build"], "raw": raw.fingerprint}
+        mark = fingerprint(content)
+        return self._add(
+            Job(
+                "build",
+                fingerprint=mark,
+                directory=Path(f"data/stores/{spec.dataset}-{mark}"),
+                files=("manifest.json",),
+                upstream={"raw": raw},
+                **shared,
+            )
+        )
+
+    def _train(
+        self,
+        experiment: str,
+        cell: Cell,
+        store: Job,
+        seed: int,
+        number: int | None,
+        stage: Stage,
+        upstream: Mapping[str, Job],
+    ) -> Job:
+        config, spec = cell.resolved.config, cell.environment
+        section = getattr(config, stage.section) if stage.section else config
+        number = number if stage.scope == "task" and config.mode == "reward" else None
+        task = spec.dataset if number is None else task_name(spec, config.mode, number)
+        every = config.value.checkpoint_every if stage.section in ("value", "") else None
+        steps = section.steps
+        checkpoints = (*range(every, steps, every), steps) if every else (steps,)
+        content = {
+            "stage": stage.name,
+            "revision": stage.revision,
+            "config": _slice(cell, stage.reads),
+            "task": number,
+            "upstream": {role: job.fingerprint for role, job in upstream.items()},
+            "store": store.fingerprint,
+        }
+        mark = fingerprint(content)
+        return self._add(
+            Job(
+                "train_agent" if stage.name == "joint" else f"train_{stage.name}",
+                experiment=experiment,
+                fingerprint=mark,
+                directory=STAGES / task / f"{stage.name}-{mark}" / f"seed{seed}",
+                files=("checkpoint.safetensors", "metrics.csv", "run.yaml"),
+                upstream={"store": store, **upstream},
+                label=cell.label,
+                agent=cell.agent.name,
+                task=task,
+                task_number=number,
+                environment=spec,
+                config=cell.resolved.plain,
+                origins=cell.resolved.origins,
+                seed=seed,
+                stage=stage,
+                checkpoints=checkpoints,
+            )
+        )
+
+    def _run(
+        self, experiment: str, cell: Cell, store: Job, seed: int, tasks: tuple[int, ...]
+    ) -> Job:
+        """Training of one agent on one task (goal mode: on all tasks of an environment) and its evaluation."""
+        config, spec, agent = cell.resolved.config, cell.environment, cell.agent
+        number = tasks[0] if config.mode == "reward" else None
+        trained: dict[str, Job] = {}
+        if config.schedule == "joint":
+            stage = agent.joint_stage()
+            trained["joint"] = self._train(experiment, cell, store, seed, number, stage, {})
+            acting = {"joint": trained["joint"]}
+        else:
+            for stage in agent.stages:
+                upstream = {name: trained[name] for name in stage.needs}
+                trained[stage.name] = self._train(
+                    experiment, cell, store, seed, number, stage, upstream
+                )
+            acting = {name: trained[name] for name in agent.acts_with}
+        last = next(reversed(acting.values()))
+        reads = (*_EVALUATE_READS, *_EVALUATOR_READS[agent.evaluator], *agent.act_reads)
+        content = {
+            "stage": "evaluate",
+            "revision": REVISIONS["evaluate"],
+            "agent": agent.name,
+            "evaluator": agent.evaluator,
+            "config": _slice(cell, reads),
+            "tasks": list(tasks) if agent.evaluator == "episodes" else None,
+            "checkpoints": list(last.checkpoints),
+            "upstream": {role: job.fingerprint for role, job in acting.items()},
+            "store": store.fingerprint,
+        }
+        mark = fingerprint(content)
+        named = number is not None and agent.evaluator == "episodes"
+        task = task_name(spec, config.mode, number) if named else spec.dataset
+        return self._add(
+            Job(
+                "evaluate",
+                experiment=experiment,
+                fingerprint=mark,
+                directory=STAGES / task / f"evaluate-{mark}" / f"seed{seed}",
+                files=(f"{agent.evaluator}.parquet", "run.yaml"),
+                upstream={"store": store, **acting},
+                label=cell.label,
+                agent=agent.name,
+                task=task,
+                task_number=number,
+                tasks=tuple((task_name(spec, config.mode, t), t) for t in tasks),
+                environment=spec,
+                config=cell.resolved.plain,
+                origins=cell.resolved.origins,
+                seed=seed,
+                checkpoints=last.checkpoints,
+            )
+        )
+
+    def _report(self, experiment: Experiment, runs: list[Run]) -> None:
+        """Aggregation and rendering; their stamps carry the fingerprint that fixed names cannot."""
+        labels = {cell.label: cell for cell in experiment.cells}
+        content = {
+            "rule": "aggregate",
+            "revision": REVISIONS["aggregate"],
+            "runs": sorted([r.label, r.job.task, r.job.seed, r.job.fingerprint] for r in runs),
+            "report": {k: cell.resolved.value("report") for k, cell in sorted(labels.items())},
+            "baseline": experiment.file.baseline,
+        }
+        inputs = {f"{r.label} {r.job.task} {r.job.seed}": r.job for r in runs}
+        aggregate = self._stamp("aggregate", experiment.name, content, inputs)
+        content = {
+            "rule": "render",
+            "revision": REVISIONS["render"],
+            "aggregate": aggregate.fingerprint,
+            "title": experiment.file.title,
+            "caption": experiment.file.caption,
+            "paper": experiment.file.paper,
+        }
+        self.final[experiment.name] = self._stamp(
+            "render", experiment.name, content, {"aggregate": aggregate}
+        )
+
+    def _stamp(
+        self, rule: str, experiment: str, content: Mapping[str, Any], upstream: Mapping[str, Job]
+    ) -> Job:
+        mark = fingerprint(content)
+        directory = RESULTS / experiment / "built"
+        return self._add(Job(rule, experiment, mark, directory, (f"{rule}-{mark}.json",), upstream))
