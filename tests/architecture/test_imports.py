@@ -8,7 +8,7 @@ import pytest
 
 from tests.architecture.source import Edge, edges, imports, modules
 
-BASE = {"types", "errors", "rng", "io", "progress", "provenance"}
+BASE = {"types", "errors", "rng", "io", "progress", "provenance", "stamps"}
 # What each part of the package may import besides itself; the longest matching name counts.
 ALLOWED = {
     "types": set(),
@@ -17,6 +17,7 @@ ALLOWED = {
     "io": {"errors"},
     "progress": set(),
     "provenance": {"io"},
+    "stamps": {"errors", "io"},
     "config": BASE,
     # Planning reads what agents declare; nothing below it does.
     "config.plan": BASE | {"agents", "envs.registry"},
@@ -42,6 +43,7 @@ TORCH_FREE = (
     "io",
     "progress",
     "provenance",
+    "stamps",
     "config",
     "envs",
     "data",

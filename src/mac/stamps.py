@@ -1,0 +1,83 @@
+"""Stamps: small committed files saying which rows a result was built from and what was written.
+
+The files of ``results/<experiment>`` have fixed names, so their existence says nothing. The rules
+``aggregate`` and ``render`` therefore declare ``results/<experiment>/built/<rule>-<fingerprint>.json``
+as their output: it exists exactly when these files were built from exactly these rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from mac.errors import DataError
+from mac.io import read_json, sha256_file, write_json
+
+# Raised whenever the numbers (aggregate) or the look (render) of the same rows change. Part of the
+# stamps' fingerprints, so that committed results are rebuilt.
+REVISIONS = {"aggregate": 1, "render": 1}
+
+
+def stamp_path(folder: str | Path, rule: str, fingerprint: str) -> Path:
+    """Stamp of ``rule`` (aggregate or render) in the experiment folder ``folder``."""
+    return Path(folder) / "built" / f"{rule}-{fingerprint}.json"
+
+
+def write_stamp(
+    folder: str | Path,
+    rule: str,
+    fingerprint: str,
+    files: Iterable[str | Path],
+    evaluations: Mapping[str, str],
+) -> Path:
+    """Write a rule's stamp and delete its older ones.
+
+    Args:
+        folder: ``results/<experiment>``.
+        rule: ``aggregate`` or ``render``.
+        fingerprint: of everything the rule reads; planning computes it.
+        files: the written files, inside ``folder``.
+        evaluations: SHA-256 of the read evaluation files by path relative to the repository.
+    """
+    folder = Path(folder)
+    path = stamp_path(folder, rule, fingerprint)
+    content = {
+        "rule": rule,
+        "fingerprint": fingerprint,
+        "revision": REVISIONS[rule],
+        "evaluations": dict(evaluations),
+        "files": {
+            Path(file).relative_to(folder).as_posix(): sha256_file(file) for file in sorted(files)
+        },
+    }
+    for other in path.parent.glob(f"{rule}-*.json"):
+        if other != path:
+            other.unlink()
+    write_json(path, content)
+    return path
+
+
+def check_stamp(path: str | Path) -> None:
+    """Compare the files beside an existing stamp with what it recorded.
+
+    Raises:
+        DataError: if the stamp is unreadable, or a file is missing or was changed since.
+    """
+    path = Path(path)
+    remedy = f"delete {path} to have it rebuilt, or restore the file"
+    content = read_json(path)
+    files = content.get("files") if isinstance(content, dict) else None
+    if not isinstance(files, dict) or not files:
+        raise DataError("not a stamp", file=path, key="files", remedy=f"delete {path}")
+    for name, expected in files.items():
+        file = path.parents[1] / name
+        if not file.is_file():
+            raise DataError("file of a stamp is missing", file=file, remedy=remedy)
+        if (found := sha256_file(file)) != expected:
+            raise DataError(
+                "file differs from its stamp",
+                file=file,
+                found=found[:12],
+                expected=str(expected)[:12],
+                remedy=remedy,
+            )
