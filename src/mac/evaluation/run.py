@@ -149,7 +149,7 @@ def _exit_on_signal() -> Iterator[None]:
         raise Interrupted(number)
 
     previous: Mapping[int, Any] = {
-        number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)
+        number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)
     }
     try:
         yield
