@@ -208,6 +208,12 @@ def read_base() -> dict[str, Any]:
     return read_yaml(find_base())
 
 
+def available() -> list[str]:
+    """Names of all experiments that have a file."""
+    folders = config_folders()
+    return sorted({path.stem for f in folders for path in (f / "experiments").glob("*.yaml")})
+
+
 def listed() -> list[str]:
     """Experiments that make up the full reproduction, in the order of ``configs/config.yaml``."""
     path = Path("configs/config.yaml")

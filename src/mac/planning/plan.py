@@ -17,12 +17,13 @@ from mac.envs.registry import EnvSpec
 from mac.errors import ConfigError
 from mac.io import fingerprint
 from mac.planning.experiment import Cell, Experiment
+from mac.stamps import REVISIONS as REPORT_REVISIONS
 
 RESULTS = Path("results")
 STAGES = RESULTS / "stages"
 
 # Raised when the numbers of a step other than training change; see mac.agents.base.Stage for those.
-REVISIONS = {"collect": 1, "fetch": 1, "build": 1, "evaluate": 1, "aggregate": 1, "render": 1}
+REVISIONS = {"collect": 1, "fetch": 1, "build": 1, "evaluate": 1}
 
 _EVALUATE_READS = ("data.normalizer", "mode", "chunk_length", "discount", "chunk_reward")
 _EVALUATOR_READS = {
@@ -67,6 +68,7 @@ class Job:
         seed: run seed.
         stage: the training stage.
         checkpoints: steps at which weights are kept, or are evaluated.
+        data_files: names of the raw files in the folder, training files before their validation twins.
     """
 
     rule: str
@@ -86,6 +88,7 @@ class Job:
     seed: int | None = None
     stage: Stage | None = None
     checkpoints: tuple[int, ...] = ()
+    data_files: tuple[str, ...] = ()
 
     @property
     def outputs(self) -> list[str]:
@@ -111,6 +114,14 @@ class Job:
     def resume(self) -> Path:
         """File with the state of interrupted work; never an output."""
         return RESULTS / ".resume" / self.directory.relative_to(STAGES) / "state"
+
+    @property
+    def options(self) -> list[str]:
+        """Options of the command line that name this job."""
+        options = ["--experiment", self.experiment, "--task", self.task]
+        if self.seed is not None:
+            options += ["--agent", self.label, "--seed", str(self.seed)]
+        return options
 
     def record(self) -> dict[str, Any]:
         """What ``run.yaml`` says of the job."""
@@ -227,21 +238,21 @@ class Plan:
                 fingerprint=mark,
                 directory=Path(f"data/raw/{spec.dataset}-{mark}"),
                 files=(f"{name}.npz", f"{name}-val.npz"),
+                data_files=(f"{name}.npz", f"{name}-val.npz"),
                 **shared,
             )
         else:
-            if data.shards == 1:
-                files = (f"{name}.npz", f"{name}-val.npz")
-            else:
-                numbers = [f"{name}-{i:03d}" for i in range(data.shards)]
-                files = tuple(f"{n}{suffix}.npz" for n in numbers for suffix in ("", "-val"))
+            one = data.shards == 1
+            parts = [name] if one else [f"{name}-{i:03d}" for i in range(data.shards)]
+            files = tuple(f"{part}{kind}.npz" for kind in ("", "-val") for part in parts)
             content = {"rule": "fetch", "revision": REVISIONS["fetch"], "files": list(files)}
-            folder = spec.dataset if data.shards == 1 else f"{spec.dataset}-{data.shards}shards"
+            folder = spec.dataset if one else f"{spec.dataset}-{data.shards}shards"
             raw = Job(
                 "fetch",
                 fingerprint=fingerprint(content),
                 directory=Path(f"data/raw/{folder}"),
-                files=files,
+                files=("fetched.json",),
+                data_files=files,
                 **shared,
             )
         raw = self._add(raw)
@@ -345,7 +356,7 @@ class Plan:
                 experiment=experiment,
                 fingerprint=mark,
                 directory=STAGES / task / f"evaluate-{mark}" / f"seed{seed}",
-                files=(f"{agent.evaluator}.parquet", "run.yaml"),
+                files=(f"{agent.evaluator}.parquet",),
                 upstream={"store": store, **acting},
                 label=cell.label,
                 agent=agent.name,
@@ -365,7 +376,7 @@ class Plan:
         labels = {cell.label: cell for cell in experiment.cells}
         content = {
             "rule": "aggregate",
-            "revision": REVISIONS["aggregate"],
+            "revision": REPORT_REVISIONS["aggregate"],
             "runs": sorted([r.label, r.job.task, r.job.seed, r.job.fingerprint] for r in runs),
             "report": {k: cell.resolved.value("report") for k, cell in sorted(labels.items())},
             "baseline": experiment.file.baseline,
@@ -374,7 +385,7 @@ class Plan:
         aggregate = self._stamp("aggregate", experiment.name, content, inputs)
         content = {
             "rule": "render",
-            "revision": REVISIONS["render"],
+            "revision": REPORT_REVISIONS["render"],
             "aggregate": aggregate.fingerprint,
             "title": experiment.file.title,
             "caption": experiment.file.caption,

@@ -1,0 +1,23 @@
+# The order of work. Rules are in workflow/rules, one topic a file; each is one call of the `mac` command.
+# `snakemake --cores all` is the full reproduction, `snakemake --cores all NAME` one experiment.
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+
+include: "workflow/rules/common.smk"
+
+
+rule all:
+    input:
+        [path for final in PLAN.final.values() for path in final.outputs],
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+onstart:
+    preflight()

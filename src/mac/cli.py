@@ -1,0 +1,270 @@
+"""The `mac` command: each verb parses, finds the job in the plan, and calls one function."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mac.errors import MacError
+
+USER_MISTAKE = 2
+
+
+class Verbs(click.Group):
+    """Command group that takes dashes for underscores, and prints a user's mistake as one line."""
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Verb by name; ``train-model`` and ``train_model`` are the same."""
+        return super().get_command(ctx, name.replace("-", "_"))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb."""
+        try:
+            return super().invoke(ctx)
+        except MacError as error:
+            if os.environ.get("MAC_TRACEBACK"):
+                raise
+            click.echo(f"mac: {error}", err=True)
+            ctx.exit(USER_MISTAKE)
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="mac-bench")
+def main() -> None:
+    """Reproduce the benchmark of scalable offline model-based RL with action chunks."""
+
+
+def selecting(*, seed: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Options that name one job of an experiment's plan."""
+
+    def add(function: Callable[..., None]) -> Callable[..., None]:
+        if seed:
+            function = click.option("--seed", type=int, required=True, help="run seed")(function)
+            function = click.option(
+                "--agent", "label", required=True, help="the agent's name in the experiment"
+            )(function)
+        function = click.option("--task", required=True, help="task or dataset")(function)
+        return click.option("--experiment", required=True, help="configs/experiments/NAME.yaml")(
+            function
+        )
+
+    return add
+
+
+def _plan(*experiments: str) -> Any:
+    from mac.planning.plan import Plan
+
+    return Plan(experiments)
+
+
+def _training_verb(rule: str, text: str) -> None:
+    @main.command(rule, help=text)
+    @selecting()
+    def verb(experiment: str, label: str, task: str, seed: int) -> None:
+        job = _plan(experiment).find(rule, label=label, task=task, seed=seed)
+        from mac.training.run import train
+
+        train(job)
+
+
+for _rule, _text in {
+    "train_model": "Train the action-chunk dynamics.",
+    "train_heads": "Train the reward and success heads.",
+    "train_behaviour": "Train the behaviour policy.",
+    "train_value": "Train value and critic on imagined rollouts.",
+    "train_agent": "Train all parts jointly, or an agent without stages.",
+}.items():
+    _training_verb(_rule, _text)
+
+
+@main.command()
+@selecting()
+def evaluate(experiment: str, label: str, task: str, seed: int) -> None:
+    """Play the episodes of one run, all checkpoints and tasks."""
+    job = _plan(experiment).find("evaluate", label=label, task=task, seed=seed)
+    from mac.evaluation.run import evaluate as run
+
+    run(job)
+
+
+@main.command()
+@click.argument("experiment")
+def aggregate(experiment: str) -> None:
+    """Reduce an experiment's episodes to scores and intervals."""
+    plan = _plan(experiment)
+    from mac.planning.results import aggregate_inputs
+    from mac.stats.aggregate import aggregate as run
+
+    run(**aggregate_inputs(plan, experiment))
+
+
+@main.command()
+@click.argument("experiment")
+def render(experiment: str) -> None:
+    """Render an experiment's tables and figures."""
+    plan = _plan(experiment)
+    from mac.planning.results import render_inputs
+    from mac.report.render import render as run
+
+    run(**render_inputs(plan, experiment))
+
+
+@main.group(cls=Verbs)
+def data() -> None:
+    """Collect, fetch and build data sets."""
+
+
+@data.command()
+@selecting(seed=False)
+@click.option("--workers", default=1, show_default=True, help="processes collecting episodes")
+def collect(experiment: str, task: str, workers: int) -> None:
+    """Collect episodes with the scripted oracle."""
+    job = _plan(experiment).find("collect", task=task)
+    from mac.data.collect import collect as run
+    from mac.planning.plan import RESULTS
+
+    settings = job.config["data"]
+    run(
+        job.environment,
+        *(job.directory / name for name in job.files),
+        train_episodes=settings["train_episodes"],
+        episode_length=settings["episode_length"],
+        seed=settings["seed"],
+        workers=workers,
+        resume_dir=RESULTS / ".resume" / job.directory,
+    )
+
+
+@data.command()
+@selecting(seed=False)
+def fetch(experiment: str, task: str) -> None:
+    """Download released files."""
+    job = _plan(experiment).find("fetch", task=task)
+    from mac.data.fetch import fetch as run
+    from mac.io import sha256_file, write_json
+    from mac.planning.sources import addresses
+
+    paths = [job.directory / name for name in job.data_files]
+    run(addresses(job), paths)
+    sizes = {p.name: {"bytes": p.stat().st_size, "sha256": sha256_file(p)} for p in paths}
+    write_json(job.directory / job.files[0], sizes)
+
+
+@data.command()
+@selecting(seed=False)
+def build(experiment: str, task: str) -> None:
+    """Build the memory-mapped store of a data set."""
+    job = _plan(experiment).find("build", task=task)
+    from mac.data.build import build as run
+
+    source = job.upstream["raw"]
+    raw = [source.directory / name for name in source.data_files]
+    half = len(raw) // 2
+    run(raw[:half], raw[half:], job.environment, job.directory)
+
+
+@main.command()
+@click.argument("experiments", nargs=-1)
+@click.option("--json", "as_json", is_flag=True, help="machine-readable")
+def plan(experiments: tuple[str, ...], as_json: bool) -> None:
+    """Print jobs by rule, downloads, disk and estimated hours (default: the full reproduction)."""
+    from mac.planning.estimate import estimate, text
+    from mac.planning.experiment import listed
+
+    names = list(experiments or listed())
+    result = estimate(_plan(*names), names)
+    click.echo(json.dumps(result, indent=2, sort_keys=True) if as_json else text(result))
+
+
+@main.command()
+@click.argument("experiments", nargs=-1, required=True)
+def preflight(experiments: tuple[str, ...]) -> None:
+    """Refuse long work that this machine cannot do well; part of every run that is not dry."""
+    from mac.planning.estimate import check_gpu, estimate, text
+
+    plan = _plan(*experiments)
+    result = estimate(plan, list(experiments))
+    check_gpu(plan, result)
+    click.echo(text(result), err=True)
+
+
+@main.group(cls=Verbs)
+def config() -> None:
+    """Show configurations."""
+
+
+@config.command()
+@click.argument("experiment")
+@click.argument("agent", required=False)
+def show(experiment: str, agent: str | None) -> None:
+    """Print every value of an experiment's agents with the layer it comes from."""
+    from mac.planning.experiment import Experiment
+
+    cells = Experiment(experiment).cells
+    labels = dict.fromkeys(cell.label for cell in cells)
+    if agent is not None and agent not in labels:
+        raise MacError("no such agent in the experiment", key=agent, expected=", ".join(labels))
+    for cell in cells:
+        if agent not in (None, cell.label):
+            continue
+        click.echo(f"# {cell.label} on {cell.environment.name}")
+        rows = [(k, json.dumps(cell.resolved.value(k)), v) for k, v in cell.resolved.origins.items()]
+        widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
+        for key, value, layer in rows:
+            click.echo(f"{key:{widths[0]}}  {value:{widths[1]}}  {layer}")
+
+
+@config.command()
+@click.option("--agent", default=None, help="an agent's own keys too")
+def schema(agent: str | None) -> None:
+    """Print the JSON schema of the configuration: types, bounds, meaning."""
+    from mac.agents.base import agent_class
+    from mac.config.schema import AgentConfig
+
+    model = agent_class(agent).Config if agent else AgentConfig
+    click.echo(json.dumps(model.model_json_schema(), indent=2))
+
+
+@main.group(cls=Verbs)
+def bench() -> None:
+    """Measure speed; results as JSON."""
+
+
+@bench.command("train")
+@click.option("--size", type=click.Choice(["quick", "paper"]), default="quick", show_default=True)
+@click.option("--rounds", type=int, default=None, help="rounds of measurement")
+@click.option("--json", "as_json", is_flag=True, help="print nothing but JSON")
+def bench_train(size: str, rounds: int | None, as_json: bool) -> None:
+    """CPU-seconds of one MAC update, of each stage's, and of the matrix products alone."""
+    from mac.bench.train import measure
+
+    result = measure(size, rounds)
+    if as_json:
+        click.echo(json.dumps(result, indent=2, sort_keys=True))
+        return
+    for key in ("joint", "joint_bf16", "floor_fp32", "floor_bf16"):
+        click.echo(f"{key:12} {result[f'{key}_cpu_s']:.4f} CPU-s")
+    for key, value in result["stages"].items():
+        click.echo(f"  {key:10} {value:.4f} CPU-s")
+    click.echo(f"joint / floor {result['joint_over_floor']:.2f}")
+
+
+@bench.command("data")
+@click.argument("store", type=click.Path(path_type=Path))
+@click.option("--size", type=click.Choice(["quick", "paper"]), default="quick", show_default=True)
+def bench_data(store: Path, size: str) -> None:
+    """CPU-milliseconds for each batch from a built store."""
+    from mac.bench.data import measure
+    from mac.data.store import Store
+
+    click.echo(json.dumps(measure(Store.open(store), size), indent=2, sort_keys=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

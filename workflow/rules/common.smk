@@ -1,0 +1,46 @@
+# The plan of the experiments asked for, and lookups in it. Decisions are made in mac.planning.
+import subprocess
+import sys
+
+from mac.planning.targets import planned
+
+PLAN = planned(sys.argv[1:])
+
+
+wildcard_constraints:
+    task=r"[^/]+",
+    mark=r"[0-9a-f]{12}",
+    seed=r"\d+",
+    experiment=r"[^/]+",
+    evaluator="episodes|model_error",
+
+
+def inputs_of(path):
+    """Inputs of the job that writes ``path``; only their existence counts, never their age."""
+    return lambda wildcards: [ancient(p) for p in PLAN.writer(path.format(**wildcards)).inputs]
+
+
+def options_of(path):
+    """Options of the command line that name the job which writes ``path``."""
+    return lambda wildcards: PLAN.writer(path.format(**wildcards)).options
+
+
+def threads_of(path):
+    """Processor threads of the job that writes ``path``."""
+    return lambda wildcards: PLAN.writer(path.format(**wildcards)).config["compute"]["threads"]
+
+
+def preflight():
+    """Stop before long work that this machine cannot do well."""
+    done = subprocess.run([sys.executable, "-m", "mac.cli", "preflight", *PLAN.final])
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+for _name, _final in PLAN.final.items():
+
+    rule:
+        name:
+            _name
+        input:
+            _final.outputs,

@@ -1,0 +1,44 @@
+# Raw data, collected here or fetched, and the memory-mapped stores built from them.
+
+
+rule collect:
+    output:
+        "data/raw/{task}-{mark}/{task}-v0.npz",
+        "data/raw/{task}-{mark}/{task}-v0-val.npz",
+    log:
+        "logs/{task}/collect-{mark}.log",
+    benchmark:
+        "benchmarks/{task}/collect-{mark}.tsv"
+    threads: workflow.cores or 1
+    params:
+        options=options_of("data/raw/{task}-{mark}/{task}-v0.npz"),
+    shell:
+        "mac data collect {params.options:q} --workers {threads} > {log:q} 2>&1"
+
+
+rule fetch:
+    output:
+        "data/raw/{folder}/fetched.json",
+    log:
+        "logs/{folder}/fetch.log",
+    benchmark:
+        "benchmarks/{folder}/fetch.tsv"
+    params:
+        options=options_of("data/raw/{folder}/fetched.json"),
+    shell:
+        "mac data fetch {params.options:q} > {log:q} 2>&1"
+
+
+rule build:
+    input:
+        inputs_of("data/stores/{task}-{mark}/manifest.json"),
+    output:
+        "data/stores/{task}-{mark}/manifest.json",
+    log:
+        "logs/{task}/build-{mark}.log",
+    benchmark:
+        "benchmarks/{task}/build-{mark}.tsv"
+    params:
+        options=options_of("data/stores/{task}-{mark}/manifest.json"),
+    shell:
+        "mac data build {params.options:q} > {log:q} 2>&1"
