@@ -1,10 +1,10 @@
 """OGBench: evaluation, relabelling and scripted play data; the only importer of ogbench.
 
-Facts on which this file relies were checked with ogbench 1.2.2: a reset draws from the
-environment's generator, from a fresh unseeded action space (two or five settling steps before the
-goal is recorded) and, in collection, the oracles draw from NumPy's global generator. All three are
-seeded here, and a first reset is thrown away, because compiling the model leaves another solver
-warm start behind than a later reset does.
+Checked with ogbench 1.2.2: a reset draws from the environment's generator and, for the few steps
+that settle the goal state, from a fresh unseeded action space, whose draws stay behind in the
+solver's warm start; in collection the oracles draw from NumPy's global generator. All three are
+seeded here. What an earlier episode did to the compiled model (the scene locks its slides by
+damping) leaves no trace after a reset.
 """
 
 from __future__ import annotations
@@ -140,7 +140,6 @@ class PlayCollector:
         )
         self._oracles = _oracles(self._env, _family(spec))
         self._healthy = _cube_in_sight if _family(spec) == "scene" else _always
-        self._env.reset(seed=0)
 
     def episode(self, stream: np.random.Generator, length: int) -> dict[str, np.ndarray]:
         """One episode.
@@ -383,15 +382,8 @@ class _Repeatable:
                 self._own_action_space = super().action_space
         return self._own_action_space
 
-    def compile_model_and_data(self) -> None:
-        """Compile, and remember the damping, by which the scene's buttons lock its slides."""
-        super().compile_model_and_data()
-        self._compiled_damping = self._model.dof_damping.copy()
-
     def reset(self, *args: Any, **kwargs: Any) -> Any:
-        """Reset, from the model as it was compiled."""
-        if self._model is not None:
-            self._model.dof_damping[:] = self._compiled_damping
+        """Reset; its settling steps and jumps between states look around each time."""
         self._settled = False
         result = super().reset(*args, **kwargs)
         self._settled, self._description = True, None

@@ -108,28 +108,38 @@ def test_batches_are_float32_and_normalised(split):
         assert value.dtype == np.float32
 
 
-def test_sampled_goals_follow_the_mixtures(split, identity):
-    """Exact probabilities of (anchor, value goal) from a slow loop over all anchors and rows."""
-    view = chunks(split, identity, mode="goal", value_goals=GoalMixture(0.2, 0.5, 0.3, even=True))
+def goal_probabilities(split, mixture, anchors):
+    """Probability of each pair (anchor, goal row), by a slow loop; exact for ``even`` mixtures."""
     valid = np.flatnonzero(split.valids)
-    rows = len(split.valids)
-    expected = np.zeros((rows, rows))
-    anchors = slow_anchors(split, 4)
+    table = np.zeros((len(split.valids), len(split.valids)))
     for i in anchors:
         episode = np.searchsorted(split.starts, i, side="right") - 1
         end = split.starts[episode] + split.lengths[episode] - 1
-        expected[i, i] += 0.2 / len(anchors)
-        expected[i, i + 1 : end + 1] += 0.5 / (end - i) / len(anchors)
-        expected[i, valid] += 0.3 / len(valid) / len(anchors)
-    found = np.zeros_like(expected)
+        table[i, i] += mixture.current
+        if mixture.geometric:
+            for j in range(i + 1, end):
+                table[i, j] += mixture.trajectory * 0.1 * 0.9 ** (j - i - 1)
+            table[i, end] += mixture.trajectory * 0.9 ** (end - i - 1)
+        else:
+            table[i, i + 1 : end + 1] += mixture.trajectory / (end - i)
+        table[i, valid] += mixture.random / len(valid)
+    return table / len(anchors)
+
+
+def test_sampled_goals_follow_the_mixtures(split, identity):
+    value = GoalMixture(0.2, 0.5, 0.3, even=True)
+    view = chunks(split, identity, mode="goal", value_goals=value)
     draws = 400_000
     batch = view.sample(np.random.default_rng(2), draws)
-    places = batch.observations[:, 0].astype(int), batch.value_goals[:, 0].astype(int) - 1000
-    np.add.at(found, places, 1 / draws)
-    assert np.abs(found - expected).max() < 6 * np.sqrt(expected.max() / draws)
+    anchors = batch.observations[:, 0].astype(int)
+    for mixture, goals in ((value, batch.value_goals), (ACTOR, batch.actor_goals)):
+        expected = goal_probabilities(split, mixture, slow_anchors(split, 4))
+        found = np.zeros_like(expected)
+        np.add.at(found, (anchors, goals[:, 0].astype(int) - 1000), 1 / draws)
+        assert not found[expected == 0].any()
+        assert (np.abs(found - expected) <= 6 * np.sqrt(expected / draws)).all()
     # The two goals of a chunk are drawn independently of each other.
-    same = (batch.value_goals == batch.actor_goals).mean()
-    assert same < 0.2
+    assert (batch.value_goals == batch.actor_goals).mean() < 0.2
 
 
 def test_same_stream_same_batch(split, identity):

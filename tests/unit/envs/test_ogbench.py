@@ -86,7 +86,6 @@ def plain_episode(spec, stream, length):
         "drawer": lambda: DrawerPlanOracle(env=env, **noise),
         "window": lambda: WindowPlanOracle(env=env, **noise),
     }
-    env.reset(seed=0)
     seed, _, numpy_seed = (int(x) for x in stream.integers(2**31, size=3))
     low = {"cube-single": 0.0, "cube-double": 0.0}.get(spec.name, 0.5)
     high = {"cube-single": 0.0, "cube-double": 0.25}.get(spec.name, 0.5)
@@ -134,7 +133,10 @@ def test_evaluation_steps_equal_the_plain_way(name, mode, monkeypatch):
     def play():
         simulation = ogbench.make(ROBOTS[name], mode)
         generator = np.random.default_rng(0)
+        simulation.reset(6, 3)
         seen = [np.concatenate(simulation.reset(7, 3))]
+        before = simulation._env._prev_ob_info["qpos"]  # what a press of a button is judged by
+        assert np.array_equal(before, simulation._env.data.qpos)
         for step in range(40):
             down = [0, 0, -1, 0, 1] if step % 4 else generator.uniform(-1, 1, 5)
             one = simulation.step(np.array(down))
@@ -175,6 +177,29 @@ def test_goals_are_those_of_the_task(name):
             wanted = (target["cubes"] - ogbench.CUBE_CENTRE) * ogbench.CUBE_SCALE
             found = goal.reshape(2, 3)
             assert min(np.abs(found - wanted).max(), np.abs(found[::-1] - wanted).max()) < 0.2
+
+
+@pytest.mark.parametrize("name", sorted(ROBOTS))
+def test_reset_seeds_everything_it_draws(name):
+    """Also the random steps before a goal is recorded, which stay in the solver's warm start."""
+    hidden = []
+    for seeds in ((5,), (4, 5), (4,)):
+        simulation = ogbench.make(ROBOTS[name], "goal")
+        for seed in seeds:
+            simulation.reset(seed, 1)
+        data = simulation._env.data
+        hidden.append(np.concatenate([data.qpos, data.qvel, data.ctrl, data.qacc_warmstart]))
+    assert np.array_equal(hidden[0], hidden[1])
+    assert not np.array_equal(hidden[0], hidden[2])
+
+
+def test_slots_do_not_share_a_model():
+    """Task 1 of the scene starts with unlocked slides, task 2 with locked ones."""
+    unlocked, locked = (ogbench.make(ROBOTS["scene"], "goal") for _ in range(2))
+    unlocked.reset(0, 1)
+    locked.reset(0, 2)
+    damping = [one._env.model.joint("drawer_slide").damping.item() for one in (unlocked, locked)]
+    assert damping == [2.0, 1e6]
 
 
 def test_step_limit():
