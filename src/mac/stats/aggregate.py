@@ -3,40 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 
-@dataclass(frozen=True)
-class EvaluationInput:
-    """One evaluated run as the plan describes it; its file is checked against every field.
+from mac.errors import ConfigError, DataError
+from mac.io import read_json, sha256_file, write_json
+from mac.stamps import write_stamp
+from mac.stats.rows import EvaluationInput, check_one_protocol, read, write
+from mac.stats.scores import (
+    MODEL_ERROR,
+    SCORES,
+    cells,
+    model_error_cells,
+    reported,
+    write_csv,
+)
+from mac.stats.summary import summarise
 
-    Attributes:
-        path: ``episodes.parquet`` or ``model_error.parquet``, relative to the repository's root.
-        label: the agent's label in the experiment, the column of the table.
-        agent: the agent's class name, as in the rows.
-        environment: the environment's name, which groups tasks in tables, e.g. ``cube-single``.
-        mode: ``reward`` or ``goal``; the two are never averaged together.
-        tasks: the tasks the rows must be of: one in reward mode, all of an environment in goal mode.
-        seed: training seed.
-        steps: evaluated checkpoints.
-        episodes: per task and checkpoint; 0 for the evaluator ``model_error``.
-        fingerprint: of the evaluation, as in the rows.
-        evaluator: ``episodes`` or ``model_error``.
-    """
-
-    path: str
-    label: str
-    agent: str
-    environment: str
-    mode: str
-    tasks: tuple[str, ...]
-    seed: int
-    steps: tuple[int, ...]
-    episodes: int
-    fingerprint: str
-    evaluator: str = "episodes"
+__all__ = ["EvaluationInput", "aggregate", "read_summary"]
 
 
 def aggregate(
@@ -44,8 +30,9 @@ def aggregate(
     out_dir: str | Path,
     *,
     experiment: str,
-    checkpoint: str = "last",
     fingerprint: str,
+    checkpoint: str = "last",
+    baseline: str | None = None,
     root: str | Path = ".",
     allow_missing: bool = False,
 ) -> list[Path]:
@@ -60,11 +47,12 @@ def aggregate(
         evaluations: every run of the experiment.
         out_dir: the experiment's folder.
         experiment: the experiment's name.
-        checkpoint: reported checkpoint, ``last`` or ``mean_last_3``.
         fingerprint: of this job, for the stamp.
+        checkpoint: which checkpoints are reported, ``last`` or ``mean_last_3``.
+        baseline: label that every other agent is compared with; None compares all pairs.
         root: folder that the paths of ``evaluations`` are relative to.
-        allow_missing: list runs whose file is missing in the summary instead of refusing; no stamp is
-            written then, so that planning still counts the job as to be done.
+        allow_missing: list runs whose file is missing in the summary instead of refusing; no stamp
+            is written then, so that planning still counts the job as to be done.
 
     Returns:
         The files written, the stamp last (none with missing runs).
@@ -72,10 +60,79 @@ def aggregate(
     Raises:
         DataError: naming file, column, found and expected, if a file is missing or disagrees with
             its :class:`EvaluationInput`, or if files come from different package versions.
+        ConfigError: if the runs cannot stand in one table.
     """
-    raise NotImplementedError
+    out, root = Path(out_dir), Path(root)
+    _check_runs(evaluations, experiment, baseline)
+    missing = [run for run in evaluations if not (root / run.path).is_file()]
+    if missing and not allow_missing:
+        raise DataError(
+            f"{len(missing)} of {len(evaluations)} evaluations are missing",
+            file=root / missing[0].path,
+            remedy=f"evaluate {missing[0].label} seed {missing[0].seed} first",
+        )
+    present = [run for run in evaluations if run not in missing]
+    if not present:
+        raise DataError("no evaluation of this experiment exists", file=out)
+    rows = pd.concat([read(run, root) for run in present], ignore_index=True)
+    evaluator = evaluations[0].evaluator
+    names = ["scores.csv", "summary.json"]
+    if evaluator == "episodes":
+        check_one_protocol(rows, present)
+        used = reported(rows, checkpoint)
+        found = cells(used)
+        write(out / "episodes.parquet", rows, experiment)
+        table = found.rename(columns={"score": "success_rate"}).reset_index()
+        write_csv(out / "scores.csv", table.assign(experiment=experiment), SCORES)
+        names.append("episodes.parquet")
+    else:
+        used, found = rows, model_error_cells(rows)
+        write_csv(out / "model_error.csv", rows.assign(experiment=experiment), MODEL_ERROR)
+        names = ["model_error.csv", "summary.json"]
+    summary = summarise(evaluations, found, used, experiment, checkpoint, baseline, missing)
+    write_json(out / "summary.json", summary)
+    files = [out / name for name in sorted(names)]
+    if not missing:
+        hashes = {run.path: sha256_file(root / run.path) for run in present}
+        files.append(write_stamp(out, "aggregate", fingerprint, files, hashes))
+    return files
+
+
+def _check_runs(
+    evaluations: Sequence[EvaluationInput], experiment: str, baseline: str | None
+) -> None:
+    if not evaluations:
+        raise ConfigError("an experiment without runs", key=experiment)
+    found = sorted({run.evaluator for run in evaluations})
+    if len(found) > 1:
+        raise ConfigError(
+            "agents of one table must share an evaluator", key=experiment, found=", ".join(found)
+        )
+    labels = list(dict.fromkeys(run.label for run in evaluations))
+    if baseline is not None and baseline not in labels:
+        raise ConfigError(
+            "no agent of this label",
+            file=experiment,
+            key="baseline",
+            found=baseline,
+            expected=", ".join(labels),
+        )
+    seen: dict[tuple[str, int, str], str] = {}
+    for run in evaluations:
+        for task in run.tasks:
+            other = seen.setdefault((run.label, run.seed, task), run.path)
+            if other != run.path:
+                raise ConfigError(
+                    f"two evaluations of {run.label} on {task} with seed {run.seed}",
+                    file=run.path,
+                    found=other,
+                )
 
 
 def read_summary(folder: str | Path) -> dict[str, Any]:
-    """``summary.json`` of an experiment's folder."""
-    raise NotImplementedError
+    """``summary.json`` of an experiment's folder, written by :func:`aggregate`."""
+    path = Path(folder) / "summary.json"
+    summary = read_json(path)
+    if not isinstance(summary, dict) or not {"agents", "labels", "environments"} <= set(summary):
+        raise DataError("not a summary", file=path, remedy="run `mac aggregate` again")
+    return summary

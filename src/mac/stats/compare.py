@@ -1,0 +1,118 @@
+"""Differences between two agents that ran the same cells: paired by seed, task and episode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from mac.rng import stream
+from mac.stats.estimators import probability_of_improvement
+from mac.stats.intervals import (
+    LEVEL,
+    MIN_SEEDS,
+    RESAMPLES,
+    TOO_FEW_SEEDS,
+    Interval,
+    episode_interval,
+    pooled_variance,
+    sampling_variance,
+    seed_interval,
+)
+from mac.stats.scores import matrix
+
+BOUNDS = (-1.0, 1.0)
+
+
+def paired_variances(ours: np.ndarray, theirs: np.ndarray) -> np.ndarray:
+    """Sampling variance of the mean difference of paired episodes (..., E).
+
+    Both agents start an episode of one number from the same state, so their difference is one draw;
+    one invented episode is added at -1 and one at +1.
+    """
+    return sampling_variance(np.asarray(ours) - np.asarray(theirs), -1.0, 1.0)
+
+
+def compare(
+    found: pd.DataFrame,
+    episodes: pd.Series,
+    agent: str,
+    baseline: str,
+    tasks: list[str],
+    seeds: list[int],
+) -> dict[str, Any]:
+    """Difference of success rates, ``agent`` minus ``baseline``, over the cells both have.
+
+    Only seeds that both agents completed on all ``tasks`` enter; the number is reported.
+
+    Args:
+        found: :func:`mac.stats.scores.cells` of the experiment.
+        episodes: :func:`mac.stats.scores.by_episode` of the same rows.
+        agent: label of the one.
+        baseline: label of the other.
+        tasks: tasks that are averaged over.
+        seeds: seeds of the experiment.
+    """
+    ours, theirs = (matrix(found, name, tasks, seeds) for name in (agent, baseline))
+    complete = np.isfinite(ours).all(1) & np.isfinite(theirs).all(1)
+    ours, theirs = ours[complete], theirs[complete]
+    common = [seed for seed, whole in zip(seeds, complete, strict=True) if whole]
+    result: dict[str, Any] = {"seeds": len(common), "tasks": len(tasks)}
+    if not common:
+        nothing = Interval(reason="no seed in common")
+        return result | {
+            "difference": None,
+            **nothing.columns(),
+            "episode_ci_low": None,
+            "episode_ci_high": None,
+            "probability_of_improvement": None,
+            **nothing.columns("probability_ci"),
+        }
+    variances = np.array(
+        [
+            [_cell_variance(episodes, agent, baseline, task, seed) for task in tasks]
+            for seed in common
+        ]
+    )
+    difference = ours - theirs
+    low, high = episode_interval(difference, variances, BOUNDS)
+    return result | {
+        "difference": float(difference.mean()),
+        **seed_interval(difference.mean(1), float(pooled_variance(variances)), BOUNDS).columns(),
+        "episode_ci_low": float(low),
+        "episode_ci_high": float(high),
+        "probability_of_improvement": float(probability_of_improvement(ours.T, theirs.T).mean()),
+        **_probability_interval(ours, theirs).columns("probability_ci"),
+    }
+
+
+def _cell_variance(episodes: pd.Series, ours: str, theirs: str, task: str, seed: int) -> float:
+    one, other = episodes[ours, task, seed], episodes[theirs, task, seed]
+    if one.index.equals(other.index):
+        return float(paired_variances(one.to_numpy(), other.to_numpy()))
+    return float(sampling_variance(one.to_numpy()) + sampling_variance(other.to_numpy()))
+
+
+def _probability_interval(ours: np.ndarray, theirs: np.ndarray) -> Interval:
+    """Stratified percentile bootstrap, as rliable does: runs of both agents are resampled."""
+    if len(ours) < MIN_SEEDS:
+        return Interval(reason=TOO_FEW_SEEDS)
+    tasks = ours.shape[1]
+
+    def statistic(*runs: np.ndarray, axis: int) -> np.ndarray:
+        del axis  # always the last
+        pairs = zip(runs[:tasks], runs[tasks:], strict=True)
+        return np.mean([probability_of_improvement(a, b) for a, b in pairs], axis=0)
+
+    found = stats.bootstrap(
+        (*ours.T, *theirs.T),
+        statistic,
+        n_resamples=RESAMPLES,
+        method="percentile",
+        confidence_level=LEVEL,
+        vectorized=True,
+        rng=stream(0, "probability-of-improvement"),
+    ).confidence_interval
+    return Interval(float(found.low), float(found.high))

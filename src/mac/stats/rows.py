@@ -1,0 +1,250 @@
+"""The rows of an experiment: reading each evaluation's file, checking it, writing them together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mac.errors import DataError
+from mac.io import atomic
+
+# What evaluation writes (docs in results/README.md); a test keeps both sides equal.
+EPISODES = pa.schema(
+    [
+        ("task", pa.string()),
+        ("agent", pa.string()),
+        ("seed", pa.int64()),
+        ("step", pa.int64()),
+        ("episode", pa.int64()),
+        ("success", pa.bool_()),
+        ("return", pa.float64()),
+        ("length", pa.int64()),
+        ("discounted_return", pa.float64()),
+        ("value_estimate", pa.float64()),
+        ("fingerprint", pa.string()),
+        ("ogbench", pa.string()),
+        ("mujoco", pa.string()),
+        ("gymnasium", pa.string()),
+        ("success_timing", pa.string()),
+    ]
+)
+MODEL_ERROR = pa.schema(
+    [
+        ("task", pa.string()),
+        ("agent", pa.string()),
+        ("seed", pa.int64()),
+        ("step", pa.int64()),
+        ("horizon", pa.int64()),
+        ("mse", pa.float64()),
+        ("windows", pa.int64()),
+        ("fingerprint", pa.string()),
+    ]
+)
+SCHEMAS = {"episodes": EPISODES, "model_error": MODEL_ERROR}
+KEYS = {
+    "episodes": ["task", "agent", "seed", "step", "episode"],
+    "model_error": ["task", "agent", "seed", "step", "horizon"],
+}
+VERSIONS = ("ogbench", "mujoco", "gymnasium")
+MAY_BE_NAN = {"value_estimate"}  # agents without a value function
+
+
+@dataclass(frozen=True)
+class EvaluationInput:
+    """One evaluated run as the plan describes it; its file is checked against every field.
+
+    Attributes:
+        path: ``episodes.parquet`` or ``model_error.parquet``, relative to the repository's root.
+        label: the agent's label in the experiment, the column of the table.
+        agent: the agent's class name, as in the rows.
+        environment: the environment's name, which groups tasks in tables, e.g. ``cube-single``.
+        mode: ``reward`` or ``goal``; the two are never averaged together.
+        tasks: the tasks the rows must be of: one in reward mode, an environment's in goal mode.
+        seed: training seed.
+        steps: evaluated checkpoints.
+        episodes: per task and checkpoint; ignored for the evaluator ``model_error``.
+        fingerprint: of the evaluation, as in the rows.
+        evaluator: ``episodes`` or ``model_error``.
+    """
+
+    path: str
+    label: str
+    agent: str
+    environment: str
+    mode: str
+    tasks: tuple[str, ...]
+    seed: int
+    steps: tuple[int, ...]
+    episodes: int
+    fingerprint: str
+    evaluator: str = "episodes"
+
+
+def read(run: EvaluationInput, root: str | Path = ".") -> pd.DataFrame:
+    """Rows of one evaluation, checked; the column ``agent`` becomes the run's label.
+
+    Raises:
+        DataError: naming the file, the column, what was found and what the plan expects.
+    """
+    path = Path(root) / run.path
+    rows = _load(path, SCHEMAS[run.evaluator])
+    wanted = {
+        "agent": [run.agent],
+        "seed": [run.seed],
+        "fingerprint": [run.fingerprint],
+        "task": list(run.tasks),
+        "step": list(run.steps),
+    }
+    for column, values in wanted.items():
+        found = sorted(rows[column].unique())
+        if found != sorted(values):
+            raise DataError(
+                "rows of another run",
+                file=path,
+                key=column,
+                found=_shown(found),
+                expected=_shown(sorted(values)),
+                remedy="delete the file to have it evaluated again",
+            )
+    keys = KEYS[run.evaluator]
+    if (twice := rows.duplicated(keys)).any():
+        first = rows.loc[twice, keys].iloc[0].to_dict()
+        shown = ", ".join(f"{key} {value}" for key, value in first.items())
+        raise DataError("two rows with one key", file=path, found=shown)
+    if run.evaluator == "episodes":
+        _check_episodes(rows, run, path)
+    else:
+        _check_horizons(rows, path)
+    rows["agent"] = run.label
+    return rows
+
+
+def _load(path: Path, schema: pa.Schema) -> pd.DataFrame:
+    try:
+        table = pq.read_table(path, memory_map=False)
+    except FileNotFoundError:
+        raise DataError("no such file", file=path, remedy="evaluate the run first") from None
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"not a readable parquet file ({error})", file=path) from None
+    if not table.schema.equals(schema):
+        names, expected = table.schema.names, schema.names
+        if sorted(names) != sorted(expected):
+            odd = ", ".join(sorted(set(names) ^ set(expected)))
+            raise DataError("columns missing or unknown", file=path, found=odd)
+        for field in schema:
+            kind = table.schema.field(field.name).type
+            if kind != field.type:
+                raise DataError(
+                    "wrong type", file=path, key=field.name, found=kind, expected=field.type
+                )
+        table = table.select(expected)
+    if not table.num_rows:
+        raise DataError("no rows", file=path)
+    for field in schema:
+        column = table.column(field.name)
+        if column.null_count:
+            raise DataError("empty values", file=path, key=field.name, found=column.null_count)
+        if pa.types.is_floating(field.type):
+            values = column.to_numpy()
+            bad = np.isinf(values) if field.name in MAY_BE_NAN else ~np.isfinite(values)
+            if bad.any():
+                raise DataError(
+                    "values that are not finite",
+                    file=path,
+                    key=field.name,
+                    found=f"{values[bad][0]} in row {int(bad.argmax())}",
+                )
+    return table.to_pandas()
+
+
+def _check_episodes(rows: pd.DataFrame, run: EvaluationInput, path: Path) -> None:
+    counts = rows.groupby(["task", "step"])["episode"].agg(["count", "min", "max"])
+    expected = (run.episodes, 0, run.episodes - 1)
+    for task in run.tasks:
+        for step in run.steps:
+            found = tuple(counts.loc[(task, step)]) if (task, step) in counts.index else (0, 0, 0)
+            if found != expected:
+                raise DataError(
+                    f"wrong number of episodes of {task} at step {step}",
+                    file=path,
+                    key="episode",
+                    found=f"{found[0]}, numbered {found[1]} to {found[2]}",
+                    expected=f"{run.episodes}, numbered 0 to {run.episodes - 1}",
+                )
+    if (rows["length"] < 1).any():
+        raise DataError("an episode without a step", file=path, key="length")
+    without = rows["value_estimate"].isna()
+    if without.any() and not without.all():
+        raise DataError(
+            "value estimates of some episodes only",
+            file=path,
+            key="value_estimate",
+            found=f"{int(without.sum())} NaN of {len(rows)} rows",
+        )
+
+
+def _check_horizons(rows: pd.DataFrame, path: Path) -> None:
+    if (rows["mse"] < 0).any():
+        raise DataError("a negative squared error", file=path, key="mse")
+    horizons = {tuple(sorted(h)) for _, h in rows.groupby(["task", "step"])["horizon"]}
+    if len(horizons) > 1:
+        raise DataError("horizons differ between tasks or steps", file=path, key="horizon")
+
+
+def _shown(values: list) -> str:
+    return ", ".join(map(str, values[:4])) + (", …" if len(values) > 4 else "")
+
+
+def check_one_protocol(rows: pd.DataFrame, runs: Iterable[EvaluationInput]) -> None:
+    """Refuse to put episodes together that were not played by the same rules.
+
+    Raises:
+        DataError: if package versions, or within one mode the success timing, differ; names a run
+            of either side.
+    """
+    owners = {(run.label, run.seed, task): run for run in runs for task in run.tasks}
+    for column in (*VERSIONS, "success_timing"):
+        first: dict[str, tuple[str, str]] = {}
+        used = rows[["agent", "seed", "task", column]].drop_duplicates()
+        for label, seed, task, value in used.itertuples(index=False):
+            run = owners[label, seed, task]
+            if value == "n/a":  # a simulator that does not use the package
+                continue
+            group = run.mode if column == "success_timing" else ""
+            known, path = first.setdefault(group, (value, run.path))
+            if known != value:
+                raise DataError(
+                    "not comparable with the other runs of this experiment",
+                    file=run.path,
+                    key=column,
+                    found=value,
+                    expected=f"{known} as in {path}",
+                    remedy="evaluate all runs with the same version",
+                )
+
+
+def write(path: str | Path, rows: pd.DataFrame, experiment: str) -> None:
+    """Write all episodes of an experiment as parquet; equal rows give equal bytes."""
+    schema = EPISODES.insert(0, pa.field("experiment", pa.string()))
+    ordered = rows.sort_values(KEYS["episodes"], kind="stable", ignore_index=True)
+    ordered.insert(0, "experiment", experiment)
+    table = pa.Table.from_pandas(ordered[schema.names], schema=schema, preserve_index=False)
+    with atomic(path) as part:
+        # Spelled out, so that the bytes do not follow a change of pyarrow's defaults.
+        pq.write_table(
+            table.replace_schema_metadata(None),
+            part,
+            row_group_size=1 << 20,
+            version="2.6",
+            data_page_version="1.0",
+            compression="zstd",
+            compression_level=3,
+            use_dictionary=True,
+            write_statistics=True,
+        )
