@@ -6,7 +6,6 @@ import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +50,7 @@ def build(raw_train: Sequence[Path], raw_val: Sequence[Path], spec: EnvSpec, out
         out_dir / "manifest.json",
         {
             "format": FORMAT,
-            "environment": asdict(spec),
+            "environment": spec.data_facts(),
             "versions": {**adapter(spec).versions(), "numpy": np.__version__},
             "splits": splits,
             "statistics": statistics,

@@ -7,7 +7,6 @@ import shutil
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import asdict
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -78,7 +77,7 @@ def _claim(resume_dir: Path, spec: EnvSpec, seed: int, episode_length: int) -> N
     """Keep what ``resume_dir`` holds if it belongs to this very collection, else clear it."""
     identity = {
         "revision": REVISION,
-        "spec": asdict(spec),
+        "spec": spec.data_facts(),
         "seed": seed,
         "episode_length": episode_length,
         "versions": adapter(spec).versions(),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -93,6 +93,12 @@ class EnvSpec:
             if field.default is MISSING and key not in line:
                 raise ConfigError("missing key", file=file, key=f"environments.{name}.{key}")
         return cls(name=name, **line)
+
+    def data_facts(self) -> dict[str, Any]:
+        """What data depend on: all but the facts of evaluation, so that both modes share a store."""
+        facts = asdict(self)
+        del facts["max_episode_steps"], facts["success_timing"]
+        return facts
 
     def check_task(self, task: int) -> None:
         """Raise unless ``task`` is one of this environment's."""

@@ -90,6 +90,13 @@ def test_same_input_same_bytes(raw_files, store, tmp_path):
         assert (tmp_path / name).read_bytes() == (store.directory / name).read_bytes()
 
 
+def test_both_modes_share_a_store(raw_files, store, tmp_path):
+    other = replace(POINTMASS, success_timing="post", max_episode_steps=7)
+    build([raw_files[0]], [raw_files[1]], other, tmp_path)
+    ours, reference = (path / "manifest.json" for path in (tmp_path, store.directory))
+    assert ours.read_bytes() == reference.read_bytes()
+
+
 def test_unfinished_store_is_not_there(raw_files, tmp_path):
     build([raw_files[0]], [raw_files[1]], POINTMASS, tmp_path)
     broken = tmp_path.parent / "broken.npz"
