@@ -214,7 +214,9 @@ def show(experiment: str, agent: str | None) -> None:
         if agent not in (None, cell.label):
             continue
         click.echo(f"# {cell.label} on {cell.environment.name}")
-        rows = [(k, json.dumps(cell.resolved.value(k)), v) for k, v in cell.resolved.origins.items()]
+        rows = [
+            (k, json.dumps(cell.resolved.value(k)), v) for k, v in cell.resolved.origins.items()
+        ]
         widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
         for key, value, layer in rows:
             click.echo(f"{key:{widths[0]}}  {value:{widths[1]}}  {layer}")

@@ -68,6 +68,8 @@ class Job:
         seed: run seed.
         stage: the training stage.
         checkpoints: steps at which weights are kept, or are evaluated.
+        stage_classes: the stages trained; all of the agent's under the joint schedule.
+        needs_gpu: whether the experiment is sized for a GPU.
         data_files: names of the raw files in the folder, training files before their validation twins.
     """
 
@@ -89,6 +91,8 @@ class Job:
     stage: Stage | None = None
     checkpoints: tuple[int, ...] = ()
     data_files: tuple[str, ...] = ()
+    stage_classes: tuple[Stage, ...] = ()
+    needs_gpu: bool = False
 
     @property
     def outputs(self) -> list[str]:
@@ -313,6 +317,8 @@ class Plan:
                 seed=seed,
                 stage=stage,
                 checkpoints=checkpoints,
+                stage_classes=cell.agent.stages if stage.name == "joint" else (stage,),
+                needs_gpu=self.experiments[experiment].file.requires_gpu,
             )
         )
 

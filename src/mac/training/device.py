@@ -32,5 +32,5 @@ def prepare(config: ComputeConfig) -> torch.device:
     The number of threads comes from the configuration, since sums split over threads round differently.
     """
     torch.set_num_threads(config.threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_deterministic_debug_mode("warn")  # the other spelling imports the whole compiler
     return choose_device(config.device)

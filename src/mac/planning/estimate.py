@@ -1,0 +1,162 @@
+"""What a plan will cost: jobs, downloads, disk, hours; and the refusal of work that needs a GPU where there is none."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from mac.errors import DeviceError
+from mac.io import read_yaml
+from mac.planning.experiment import config_folders
+from mac.planning.plan import Job, Plan
+
+BYTES = 4  # of a float32
+
+
+def forward_gflop(rows: int, in_dim: int, hidden: Sequence[int], out: int) -> float:
+    """10**9 floating-point operations of a forward pass's matrix products."""
+    widths = [in_dim, *hidden, out]
+    return sum(2e-9 * rows * a * b for a, b in zip(widths[:-1], widths[1:], strict=True))
+
+
+def update_gflop(job: Job) -> float:
+    """GFLOP of one update of a training job; training a network counts as three forward passes."""
+    config, env = job.config, job.environment
+    stages = [s.name for s in job.stage_classes]
+    observation, chunk = env.observation_dim, config["chunk_length"] * env.action_dim
+    goal = env.goal_dim if config["mode"] == "goal" else 0
+    total = 0.0
+    for name in stages:
+        section = config[name]
+        rows, hidden = section["batch_size"], section["hidden_dims"]
+        if job.stage.name == "joint":
+            rows = config["batch_size"]
+        seen = observation + goal
+        if name == "model":
+            total += 3 * forward_gflop(rows, observation + chunk, hidden, observation)
+        elif name == "heads":
+            total += 6 * forward_gflop(rows, seen + chunk, hidden, 1)
+        elif name == "behaviour":
+            total += (6 + section["flow_steps"]) * forward_gflop(rows, seen + chunk, hidden, chunk)
+        else:
+            starts = min(rows, section["rollout_batch_size"] or rows)
+            imagined = starts * section["rollout_length"]
+            candidates = imagined * section["num_candidates"]
+            total += forward_gflop(
+                candidates, seen + chunk, config["behaviour"]["hidden_dims"], chunk
+            )
+            total += forward_gflop(candidates, seen + chunk, section["critic_hidden_dims"], 1)
+            total += forward_gflop(
+                imagined, observation + chunk, config["model"]["hidden_dims"], observation
+            )
+            total += 2 * forward_gflop(imagined, seen + chunk, config["heads"]["hidden_dims"], 1)
+            total += 3 * forward_gflop(imagined, seen, hidden, 1)
+    return total
+
+
+def _rates() -> dict[str, Any]:
+    for folder in config_folders():
+        if (folder / "rates.yaml").is_file():
+            return read_yaml(folder / "rates.yaml")
+    return {}
+
+
+def _seconds(job: Job, rates: dict[str, Any]) -> Iterator[tuple[str, float]]:
+    """Device and seconds of the parts of a job."""
+    config = job.config
+    if job.rule.startswith("train_"):
+        work = update_gflop(job) * job.steps
+        device = "gpu" if job.needs_gpu else "cpu"
+        yield device, work / rates[device]["gflop_per_s"]
+    elif job.rule == "evaluate":
+        episodes = config["evaluate"]["episodes"] * len(job.tasks) * len(job.checkpoints)
+        yield (
+            "cpu",
+            episodes * job.environment.max_episode_steps / rates["simulator"]["steps_per_s"],
+        )
+    elif job.rule == "collect":
+        steps = config["data"]["train_episodes"] * 1.1 * config["data"]["episode_length"]
+        yield "cpu", steps / rates["collector"]["steps_per_s"]
+
+
+def _rows(job: Job) -> float:
+    """Rows of a data set, validation included."""
+    data = job.config["data"]
+    per_shard = data["train_episodes"] * (data["episode_length"] + 1) * 1.1
+    return per_shard * (data["shards"] if data["source"] == "fetch" else 1)
+
+
+def _bytes(job: Job) -> float:
+    """Bytes that a job leaves on disk."""
+    env = job.environment
+    if job.rule in ("collect", "fetch"):
+        return _rows(job) * BYTES * (2 * env.observation_dim + env.action_dim + 1)
+    if job.rule == "build":
+        width = env.observation_dim + env.action_dim + env.goal_dim + 2 + 2 * env.tasks
+        return _rows(job) * BYTES * width
+    if job.rule.startswith("train_"):
+        weights = 0.0
+        for stage in job.stage_classes:
+            widths = job.config[stage.name]["hidden_dims"]
+            networks = 1 if stage.name == "model" else 3 if stage.name == "value" else 2
+            weights += networks * sum(a * b for a, b in zip(widths[:-1], widths[1:], strict=True))
+        return weights * BYTES * (len(job.checkpoints) + 2)  # the last one holds Adam's moments
+    return 0.0
+
+
+def estimate(plan: Plan, names: Sequence[str]) -> dict[str, Any]:
+    """Jobs by rule, GB to download and to store, hours by device; all that is not there yet."""
+    rates = _rates()
+    todo = [job for job in plan if not all(Path(path).exists() for path in job.outputs)]
+    hours: Counter[str] = Counter()
+    for job in todo:
+        for device, seconds in _seconds(job, rates):
+            hours[device] += seconds / 3600
+    return {
+        "experiments": list(names),
+        "jobs": dict(sorted(Counter(job.rule for job in todo).items())),
+        "jobs_total": len(todo),
+        "jobs_done": len(plan) - len(todo),
+        "downloads_gb": round(sum(_bytes(j) for j in todo if j.rule == "fetch") / 1e9, 2),
+        "disk_gb": round(sum(_bytes(j) for j in todo) / 1e9, 2),
+        "hours": {device: round(value, 2) for device, value in sorted(hours.items())},
+        "no_data": plan.unavailable,
+    }
+
+
+def text(result: dict[str, Any]) -> str:
+    """The estimate as a few lines."""
+    hours = ", ".join(f"{v:,.1f} {k.upper()}" for k, v in result["hours"].items()) or "0"
+    lines = [
+        f"{', '.join(result['experiments'])}: {result['jobs_total']} jobs to run, "
+        f"{result['jobs_done']} done",
+        *(f"  {rule:16} {count:6}" for rule, count in result["jobs"].items()),
+        f"  downloads {result['downloads_gb']:,.1f} GB, disk {result['disk_gb']:,.1f} GB, "
+        f"about {hours} hours (rates and their sources: configs/rates.yaml)",
+        *(f"  no data: {name} ({why})" for name, why in result["no_data"].items()),
+    ]
+    return "\n".join(lines)
+
+
+def has_gpu() -> bool:
+    """Whether an NVIDIA GPU is visible, found without torch."""
+    return any(Path("/dev").glob("nvidia[0-9]*")) and os.environ.get("CUDA_VISIBLE_DEVICES") != ""
+
+
+def check_gpu(plan: Plan, result: dict[str, Any]) -> None:
+    """Refuse experiments that need a GPU on a machine without one, unless ``MAC_INSIST`` is set."""
+    needing = [name for name, e in plan.experiments.items() if e.file.requires_gpu]
+    training = any(rule.startswith("train_") for rule in result["jobs"])
+    if not needing or not training or has_gpu() or os.environ.get("MAC_INSIST"):
+        return
+    hours = result["hours"].get("gpu", 0.0)
+    slower = _rates()["gpu"]["gflop_per_s"] / _rates()["cpu"]["gflop_per_s"]
+    raise DeviceError(
+        f"{', '.join(needing)} needs a GPU: about {hours:,.0f} GPU-hours, or {hours * slower:,.0f} "
+        "hours of one CPU core",
+        found="no GPU here",
+        remedy="try `snakemake --cores all quick`, or set MAC_INSIST=1 to run it all the same",
+    )

@@ -1,0 +1,47 @@
+"""What aggregation and rendering are called with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mac.planning.plan import RESULTS, Plan
+from mac.report.render import RenderConfig
+from mac.stats.aggregate import EvaluationInput
+
+
+def aggregate_inputs(plan: Plan, experiment: str) -> dict[str, Any]:
+    """Arguments of :func:`mac.stats.aggregate.aggregate`."""
+    runs = plan.runs[experiment]
+    inputs = [
+        EvaluationInput(
+            path=run.job.outputs[0],
+            label=run.label,
+            agent=run.job.agent,
+            environment=run.job.environment.name,
+            mode=run.job.config["mode"],
+            tasks=tuple(name for name, _ in run.job.tasks),
+            seed=run.job.seed,
+            steps=run.job.checkpoints,
+            episodes=run.job.config["evaluate"]["episodes"],
+            fingerprint=run.job.fingerprint,
+            evaluator="model_error" if run.job.files[0].startswith("model") else "episodes",
+        )
+        for run in runs
+    ]
+    return {
+        "evaluations": inputs,
+        "out_dir": RESULTS / experiment,
+        "experiment": experiment,
+        "checkpoint": runs[0].job.config["report"]["checkpoint"],
+        "fingerprint": plan.find("aggregate", experiment=experiment).fingerprint,
+    }
+
+
+def render_inputs(plan: Plan, experiment: str) -> dict[str, Any]:
+    """Arguments of :func:`mac.report.render.render`."""
+    file = plan.experiments[experiment].file
+    return {
+        "folder": RESULTS / experiment,
+        "config": RenderConfig(title=file.title, caption=file.caption, paper=file.paper),
+        "fingerprint": plan.final[experiment].fingerprint,
+    }
