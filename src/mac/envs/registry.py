@@ -95,7 +95,7 @@ class EnvSpec:
         return cls(name=name, **line)
 
     def data_facts(self) -> dict[str, Any]:
-        """What data depend on: all but the facts of evaluation, so that both modes share a store."""
+        """What data depend on: not the facts of evaluation, so that both modes share a store."""
         facts = asdict(self)
         del facts["max_episode_steps"], facts["success_timing"]
         return facts

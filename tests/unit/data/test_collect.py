@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -129,33 +130,62 @@ SLOW = """
 import sys, time
 from pathlib import Path
 from mac.data import collect as module
-from mac.envs import toy
 from tests.specs import POINTMASS
-plain = toy.PlaceCollector.episode
-def slow(self, stream, length):
-    time.sleep(0.2)
-    return plain(self, stream, length)
-toy.PlaceCollector.episode = slow
-folder = Path(sys.argv[1])
-module.collect(POINTMASS, folder / "train.npz", folder / "val.npz", train_episodes=50,
-               episode_length=12, seed=0, workers=1, resume_dir=folder / "resume")
+plain = module.write_npz
+def slow(path, arrays):
+    plain(path, arrays)
+    time.sleep(0.1)
+module.write_npz = slow
+if __name__ == "__main__":
+    folder, workers = Path(sys.argv[1]), int(sys.argv[2])
+    module.collect(POINTMASS, folder / "train.npz", folder / "val.npz", train_episodes=50,
+                   episode_length=12, seed=0, workers=workers, resume_dir=folder / "resume")
 """
 
 
-def test_killed_collection_goes_on(tmp_path, monkeypatch):
-    killed, whole = tmp_path / "killed", tmp_path / "whole"
-    killed.mkdir()
-    whole.mkdir()
-    process = subprocess.Popen([sys.executable, "-c", SLOW, str(killed)], env=dict(os.environ))
-    parts = killed / "resume"
-    deadline = time.monotonic() + 60
-    while len(list(parts.glob("train-*.npz"))) < 3:
-        assert process.poll() is None and time.monotonic() < deadline
+def start_slow(folder, workers):
+    """A process that takes 0.1 s an episode, after it has finished three."""
+    script = folder.parent / "slow.py"
+    script.write_text(SLOW)
+    folder.mkdir(exist_ok=True)
+    root = str(Path(__file__).parents[3])
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(folder), str(workers)],
+        env={**os.environ, "PYTHONPATH": root},
+    )
+    patience = time.monotonic() + 60
+    while len(list((folder / "resume").glob("train-*.npz"))) < 3:
+        assert process.poll() is None and time.monotonic() < patience
         time.sleep(0.02)
+    return process
+
+
+def children(pid):
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def runs(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_killed_collection_goes_on(tmp_path, monkeypatch, workers):
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    whole.mkdir()
+    process = start_slow(killed, workers)
+    helpers = children(process.pid)
+    assert len(helpers) >= (workers if workers > 1 else 0)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    patience = time.monotonic() + 20
+    while any(runs(pid) for pid in helpers):  # no worker outlives the job
+        assert time.monotonic() < patience
+        time.sleep(0.02)
     assert not (killed / "train.npz").exists()
-    kept = set(parts.glob("train-*.npz"))
+    kept = set((killed / "resume").glob("train-*.npz"))
     assert 3 <= len(kept) < 50
 
     written = []
@@ -164,7 +194,18 @@ def test_killed_collection_goes_on(tmp_path, monkeypatch):
     )
     found = gather(killed, train_episodes=50)
     assert not kept & set(written)
-    assert len([path for path in written if path.parent == parts]) == 55 - len(kept)
+    assert len([path for path in written if path.parent.name == "resume"]) == 55 - len(kept)
+    assert found == gather(whole, train_episodes=50)
+
+
+def test_a_second_copy_of_a_job_waits_for_the_first(tmp_path, monkeypatch):
+    twice, whole = tmp_path / "twice", tmp_path / "whole"
+    whole.mkdir()
+    process = start_slow(twice, 1)
+    monkeypatch.setattr(module, "_episodes", None)  # the second copy has nothing to collect
+    found = gather(twice, train_episodes=50)
+    assert process.wait() == 0
+    monkeypatch.undo()
     assert found == gather(whole, train_episodes=50)
 
 
