@@ -15,8 +15,8 @@ from typing import Any
 from mac.agents.base import Stage
 from mac.envs.registry import EnvSpec
 from mac.errors import ConfigError
-from mac.io import fingerprint
-from mac.planning.experiment import Cell, Experiment
+from mac.io import fingerprint, read_yaml
+from mac.planning.experiment import Cell, Experiment, find
 from mac.stamps import REVISIONS as REPORT_REVISIONS
 
 RESULTS = Path("results")
@@ -108,6 +108,11 @@ class Job:
     def steps(self) -> int:
         """Number of updates of a training job."""
         return self.checkpoints[-1]
+
+    @property
+    def evaluator(self) -> str:
+        """What an evaluation measures: ``episodes`` or ``model_error``."""
+        return self.files[0].partition(".")[0]
 
     @property
     def store(self) -> Path:
@@ -380,6 +385,14 @@ class Plan:
     def _report(self, experiment: Experiment, runs: list[Run]) -> None:
         """Aggregation and rendering; their stamps carry the fingerprint that fixed names cannot."""
         labels = {cell.label: cell for cell in experiment.cells}
+        rules = {cell.resolved.config.report.checkpoint for cell in experiment.cells}
+        if len(rules) > 1:
+            raise ConfigError(
+                "agents compared must report checkpoints by one rule",
+                file=experiment.path,
+                key="report.checkpoint",
+                found=" and ".join(sorted(rules)),
+            )
         content = {
             "rule": "aggregate",
             "revision": REPORT_REVISIONS["aggregate"],
@@ -395,7 +408,9 @@ class Plan:
             "aggregate": aggregate.fingerprint,
             "title": experiment.file.title,
             "caption": experiment.file.caption,
-            "paper": experiment.file.paper,
+            "paper": read_yaml(find("paper", experiment.file.paper))
+            if experiment.file.paper
+            else None,
         }
         self.final[experiment.name] = self._stamp(
             "render", experiment.name, content, {"aggregate": aggregate}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mac.planning.plan import RESULTS, Plan
+from mac.planning.plan import RESULTS, Job, Plan
 from mac.report.render import RenderConfig
 from mac.stats.aggregate import EvaluationInput
 
@@ -19,12 +19,12 @@ def aggregate_inputs(plan: Plan, experiment: str) -> dict[str, Any]:
             agent=run.job.agent,
             environment=run.job.environment.name,
             mode=run.job.config["mode"],
-            tasks=tuple(name for name, _ in run.job.tasks),
+            tasks=_tasks(run.job),
             seed=run.job.seed,
             steps=run.job.checkpoints,
             episodes=run.job.config["evaluate"]["episodes"],
             fingerprint=run.job.fingerprint,
-            evaluator="model_error" if run.job.files[0].startswith("model") else "episodes",
+            evaluator=run.job.evaluator,
         )
         for run in runs
     ]
@@ -33,8 +33,16 @@ def aggregate_inputs(plan: Plan, experiment: str) -> dict[str, Any]:
         "out_dir": RESULTS / experiment,
         "experiment": experiment,
         "checkpoint": runs[0].job.config["report"]["checkpoint"],
+        "baseline": plan.experiments[experiment].file.baseline,
         "fingerprint": plan.find("aggregate", experiment=experiment).fingerprint,
     }
+
+
+def _tasks(job: Job) -> tuple[str, ...]:
+    """Tasks of the rows; the model's error belongs to a data set, not to a task."""
+    if job.evaluator == "model_error":
+        return (job.task,)
+    return tuple(name for name, _ in job.tasks)
 
 
 def render_inputs(plan: Plan, experiment: str) -> dict[str, Any]:
