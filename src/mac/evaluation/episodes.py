@@ -196,7 +196,7 @@ def play(
             discounted[live] += (rules.discount**lengths * reward)[live]
             lengths[live] += 1
             successes[live] = step.successes[live]
-            observations = np.where(live[:, None], step.observations, observations)
+            observations = step.observations
             live &= ~(step.terminated | step.truncated)
             if not live.any():
                 break

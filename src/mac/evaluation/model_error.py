@@ -81,7 +81,7 @@ def evaluate(job: Job, config: Any, device: torch.device) -> None:
             )
         rows += [
             {
-                "task": job.tasks[0][0],
+                "task": job.task,
                 "agent": job.agent,
                 "seed": job.seed,
                 "step": step,

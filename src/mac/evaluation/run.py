@@ -25,7 +25,7 @@ from mac.training.run import load_agent
 from mac.training.trainer import Interrupted
 
 if TYPE_CHECKING:
-    from mac.config.plan import Job
+    from mac.planning.plan import Job
 
 Row = dict[str, Any]
 
@@ -84,7 +84,7 @@ def _evaluate_episodes(job: Job, config: Any, device: Any) -> None:
         progress(
             len(job.checkpoints) * len(episodes),
             "episodes",
-            f"evaluate {job.agent} {job.directory.parents[1].name} seed {job.seed}",
+            f"evaluate {job.agent} {job.task} seed {job.seed}",
             initial=sum(len(played.rows.get((step, n), ())) for step, n, _ in schedule),
         ) as bar,
     ):

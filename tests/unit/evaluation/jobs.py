@@ -39,6 +39,7 @@ def make_job(folder, workers=1, **evaluate):
         agent="flow_bc",
         seed=5,
         environment=SPEC,
+        task="pointmass-play",
         tasks=(("pointmass-task1", 1), ("pointmass-task2", 2)),
         checkpoints=(10, 200),
         store=Path(folder) / "store",

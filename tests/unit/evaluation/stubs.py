@@ -11,7 +11,8 @@ LIMIT = 17  # steps
 class Walk:
     """Position moves by 0.3 action; success within 0.25 of the task's goal, reward -distance."""
 
-    def __init__(self):
+    def __init__(self, ends=True):
+        self.ends = ends  # at success
         self.history = 0  # episodes must not depend on it
 
     def reset(self, seed, task):
@@ -29,15 +30,15 @@ class Walk:
         self.time += 1
         distance = float(np.linalg.norm(self.position - self.goal))
         success = distance < 0.25
-        return self.position.copy(), -distance, success, self.time == LIMIT, success
+        return self.position.copy(), -distance, success and self.ends, self.time == LIMIT, success
 
 
 class Walks:
     """Vector form; a padded slot returns garbage, which must reach nothing."""
 
-    def __init__(self, width):
+    def __init__(self, width, ends=True):
         self.width = width
-        self.slots = [Walk() for _ in range(width)]
+        self.slots = [Walk(ends) for _ in range(width)]
 
     def reset(self, seeds, tasks):
         rows = [

@@ -26,9 +26,9 @@ def episodes(count, tasks=2):
     return [Episode(f"walk-task{1 + i % tasks}", 1 + i % tasks, i) for i in range(count)]
 
 
-def one_by_one(pilot, episode, rules):
+def one_by_one(pilot, episode, rules, ends=True):
     """The protocol as a reader would say it: one episode, one environment, no batch."""
-    walk = Walk()
+    walk = Walk(ends)
     observation, goal = walk.reset(env_seed(rules, episode), episode.task_id)
     normalizer, row = Normalizer(), {"return": 0.0, "discounted_return": 0.0, "length": 0}
     inputs = (
@@ -57,6 +57,7 @@ def one_by_one(pilot, episode, rules):
             row["discounted_return"] += rules.discount ** row["length"] * reward
             row["length"] += 1
             row["success"] = success
+            row["ever"] = row.get("ever", False) or success
             done = terminated or truncated
             if done:
                 break
@@ -90,6 +91,16 @@ def test_some_episodes_succeed_and_some_run_out_of_time():
     rows = play(Walks(8), Player(Pilot(gain=0.2), Normalizer(), "cpu"), episodes(8), RULES)
     assert {row["success"] for row in rows} == {True, False}
     assert all(row["length"] == LIMIT for row in rows if not row["success"])
+
+
+def test_success_is_that_of_the_last_step():
+    """Where reaching the goal does not end an episode, having been there once is not enough."""
+    player = Player(Pilot(gain=1.5), Normalizer(), "cpu")
+    rows = play(Walks(8, ends=False), player, episodes(8), RULES)
+    assert {row["length"] for row in rows} == {LIMIT}
+    expected = [one_by_one(Pilot(gain=1.5), e, RULES, ends=False) for e in episodes(8)]
+    assert [row["success"] for row in rows] == [row["success"] for row in expected]
+    assert any(row["ever"] and not row["success"] for row in expected)
 
 
 def test_company_and_history_change_nothing():

@@ -44,7 +44,7 @@ def job(tmp_path_factory):
         agent="model_error",
         seed=2,
         environment=SPEC,
-        tasks=(("pointmass-play", 0),),
+        task="pointmass-play",
         checkpoints=(10, 20),
         store=folder / "store",
         directory=folder / "results/pointmass-play/evaluate-f/seed2",
