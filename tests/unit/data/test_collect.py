@@ -17,7 +17,8 @@ from mac.data.goals import GoalMixture
 from mac.data.store import Store
 from mac.data.views import Chunks
 from mac.envs import toy
-from mac.envs.registry import adapter
+from mac.envs.registry import EnvSpec, adapter
+from mac.envs.vector import Episodes
 from mac.errors import ConfigError
 from tests.specs import POINTMASS, ROBOTS
 
@@ -74,6 +75,27 @@ def test_each_robot_is_collected_built_and_sampled(name, tmp_path):
         assert batch.observations.shape == (16, spec.observation_dim)
         assert batch.value_goals.shape == (16, spec.goal_dim if mode == "goal" else 0)
         assert all(np.isfinite(value).all() for value in vars(batch).values())
+
+
+def test_an_environment_is_one_line(tmp_path):
+    """One that no shipped suite names is collected, built and evaluated without new code."""
+    line = {
+        "dataset": "cube-triple-play",
+        "env_id": "cube-triple-v0",
+        "tasks": 5,
+        "observation_dim": 46,
+        "action_dim": 5,
+        "goal_dim": 9,
+        "max_episode_steps": 1000,
+    }
+    spec = EnvSpec.from_line("cube-triple", line)
+    gather(tmp_path, spec, train_episodes=1, episode_length=12)
+    build([tmp_path / "train.npz"], [tmp_path / "val.npz"], spec, tmp_path / "store")
+    split = Store.open(tmp_path / "store").split("train")
+    assert set(np.unique(split.rewards)) <= {-3, -2, -1, 0}
+    with Episodes(spec, "goal", 1) as episodes:
+        observations, goals = episodes.reset([0], [5])
+    assert observations.shape == (1, 46) and goals.shape == (1, 9)
 
 
 def test_episodes_do_not_depend_on_workers_or_order(tmp_path):
