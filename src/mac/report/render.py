@@ -1,9 +1,24 @@
-"""Renders an experiment's folder: the same table three times, and the figures."""
+"""Renders an experiment's folder: the same tables three times, and the figures."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import base64
+from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from mac.errors import DataError
+from mac.io import atomic_write_text, read_json
+from mac.report import formats
+from mac.report.claims import load
+from mac.report.figures import Drawn, draw
+from mac.report.tables import notes, tables
+from mac.stamps import check_stamp, write_stamp
+from mac.stats.aggregate import read_summary
 
 
 @dataclass(frozen=True)
@@ -12,18 +27,14 @@ class RenderConfig:
 
     Attributes:
         title: heading of the table; the experiment's name where empty.
-        caption: plain text printed above the table: what it shows and which settings differ from the
+        caption: plain text above the table: what it shows and which settings differ from the
             paper's, or that its numbers mean nothing.
         paper: name of the file in ``configs/paper`` whose numbers stand beside ours, or None.
-        paper_columns: the paper's column of an agent's label, where the two names differ.
-        value_error: whether to report value estimates against true returns.
     """
 
     title: str = ""
     caption: str = ""
     paper: str | None = None
-    paper_columns: dict[str, str] = field(default_factory=dict)
-    value_error: bool = False
 
 
 def render(
@@ -33,13 +44,106 @@ def render(
     fingerprint: str,
     paper_dir: str | Path = "configs/paper",
 ) -> list[Path]:
-    """Write ``table.md``, ``table.tex``, ``table.html`` and ``figures/*.{svg,png}`` of an experiment.
+    """Write ``table.md``, ``table.tex``, ``table.html`` and ``figures/*.{svg,png}``.
 
-    Reads only ``summary.json``, the rows that :func:`mac.stats.aggregate.aggregate` wrote beside it,
-    and ``configs/paper``; equal inputs give equal bytes. Writes the stamp
+    Reads only what :func:`mac.stats.aggregate.aggregate` wrote into ``folder``, which must agree
+    with its stamp, and ``configs/paper``; equal inputs give equal bytes. Writes the stamp
     ``built/render-<fingerprint>.json``, unless the summary lists missing runs.
 
     Returns:
         The files written, the stamp last.
+
+    Raises:
+        DataError: if the summary or the rows are missing or were changed since.
     """
-    raise NotImplementedError
+    folder = Path(folder)
+    summary = read_summary(folder)
+    evaluations = _evaluations(folder, summary)
+    claims = load(Path(paper_dir) / f"{config.paper}.yaml") if config.paper else None
+    drawn, files = draw(folder / "figures", summary, _rows(folder, summary), claims)
+    for stale in set((folder / "figures").glob("*")) - set(files):
+        stale.unlink()
+    content = {
+        "experiment": summary["experiment"],
+        "title": config.title or summary["experiment"],
+        "caption": " ".join(config.caption.split()),
+        "tables": tables(summary, claims),
+        "notes": tuple(notes(summary)),
+        "figures": [_embedded(folder / "figures", figure) for figure in drawn],
+        "style": _template("table.css"),
+    }
+    for kind in ("md", "tex", "html"):
+        path = folder / f"table.{kind}"
+        atomic_write_text(path, _fill(kind, content))
+        files.append(path)
+    if not summary["missing"]:
+        files.append(write_stamp(folder, "render", fingerprint, files, evaluations))
+    return files
+
+
+def _evaluations(folder: Path, summary: dict[str, Any]) -> dict[str, str]:
+    """Hashes of the evaluations behind the summary, from its stamp, which must still hold."""
+    stamps = sorted((folder / "built").glob("aggregate-*.json"))
+    if summary["missing"]:
+        return {}
+    if len(stamps) != 1:
+        raise DataError(
+            "needs exactly one stamp of aggregate",
+            file=folder / "built",
+            found=len(stamps),
+            remedy=f"run `mac aggregate {summary['experiment']}` again",
+        )
+    check_stamp(stamps[0])
+    return read_json(stamps[0])["evaluations"]
+
+
+def _rows(folder: Path, summary: dict[str, Any]) -> pd.DataFrame:
+    if summary["evaluator"] == "model_error":
+        return pd.read_csv(folder / "model_error.csv")
+    columns = ["task", "agent", "seed", "step", "success"]
+    return pd.read_parquet(folder / "episodes.parquet", columns=columns)
+
+
+def _embedded(folder: Path, figure: Drawn) -> dict[str, Any]:
+    svg = (folder / f"{figure.name}.svg").read_bytes()
+    return {**vars(figure), "base64": base64.b64encode(svg).decode()}
+
+
+def _template(name: str) -> str:
+    return resources.files("mac.report").joinpath("templates", name).read_text()
+
+
+def _fill(kind: str, content: dict[str, Any]) -> str:
+    """The template of one kind of table, filled; LaTeX has markers of its own for its braces."""
+    markers = {}
+    if kind == "tex":
+        markers = {
+            "block_start_string": "<%",
+            "block_end_string": "%>",
+            "variable_start_string": "<<",
+            "variable_end_string": ">>",
+            "comment_start_string": "<#",
+            "comment_end_string": "#>",
+        }
+    environment = jinja2.Environment(
+        autoescape=kind == "html",
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        **markers,
+    )
+    environment.filters |= {
+        "body": formats.body_of,
+        "latex": formats.latex,
+        "latex_cell": formats.latex_cell,
+        "latex_spans": formats.latex_spans,
+        "markdown": formats.markdown_table,
+        "spans": formats.spans,
+        "titles": formats.titles,
+        "wrap": formats.wrap,
+    }
+    if kind == "html":  # a style sheet of our own, not text
+        content = {**content, "style": jinja2.utils.markupsafe.Markup(content["style"])}
+    text = environment.from_string(_template(f"table.{kind}.j2")).render(content)
+    return text.strip() + "\n"

@@ -234,11 +234,15 @@ def write(path: str | Path, rows: pd.DataFrame, experiment: str) -> None:
     schema = EPISODES.insert(0, pa.field("experiment", pa.string()))
     ordered = rows.sort_values(KEYS["episodes"], kind="stable", ignore_index=True)
     ordered.insert(0, "experiment", experiment)
-    table = pa.Table.from_pandas(ordered[schema.names], schema=schema, preserve_index=False)
+    arrays = [  # from_pandas=False keeps NaN apart from an empty value
+        pa.array(ordered[field.name].to_numpy(), type=field.type, from_pandas=False)
+        for field in schema
+    ]
+    table = pa.Table.from_arrays(arrays, schema=schema)
     with atomic(path) as part:
         # Spelled out, so that the bytes do not follow a change of pyarrow's defaults.
         pq.write_table(
-            table.replace_schema_metadata(None),
+            table,
             part,
             row_group_size=1 << 20,
             version="2.6",

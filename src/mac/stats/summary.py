@@ -88,6 +88,7 @@ def describe(
         "iqm": float(iqm(scores)),
         **seed_interval(by_seed, float(pooled_variance(variances)), bounds).columns(),
         "seeds": len(by_seed),
+        "seed_means": _by_seed(seeds, complete, by_seed),
         "episodes": int(counts.sum()),
         **iqm_interval(scores, stream(0, "iqm-interval"), bounds).columns("iqm_ci"),
         **bootstrap_interval(scores, stream(0, "stratified-bootstrap")).columns("bootstrap_ci"),
@@ -99,6 +100,11 @@ def describe(
             values = matrix(found, agent, list(tasks), list(seeds), key)[complete]
             result[key] = _of_seeds(values) if key.startswith("value") else float(values.mean())
     return result | extra
+
+
+def _by_seed(seeds: Sequence[int], complete: np.ndarray, means: np.ndarray) -> dict[str, float]:
+    kept = [seed for seed, whole in zip(seeds, complete, strict=True) if whole]
+    return {str(seed): float(mean) for seed, mean in zip(kept, means, strict=True)}
 
 
 def _of_seeds(values: np.ndarray) -> dict[str, Any] | None:
@@ -117,6 +123,7 @@ def _nothing(reason: str) -> dict[str, Any]:
         "iqm": None,
         **none.columns(),
         "seeds": 0,
+        "seed_means": {},
         "episodes": 0,
         **none.columns("iqm_ci"),
         **none.columns("bootstrap_ci"),

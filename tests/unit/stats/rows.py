@@ -64,7 +64,7 @@ def save(root, run, frame, schema=None):
     path.parent.mkdir(parents=True, exist_ok=True)
     if schema is None:
         schema = EPISODES if run.evaluator == "episodes" else MODEL_ERROR
-    pq.write_table(pa.Table.from_pandas(frame, schema=schema, preserve_index=False), path)
+    pq.write_table(pa.Table.from_pylist(frame.to_dict("records"), schema=schema), path)
 
 
 def make_run(label, task, seed, *, agent=None, environment="cube-single", mode="reward", **columns):

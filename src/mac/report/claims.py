@@ -1,0 +1,105 @@
+"""The numbers that the paper reports: reading ``configs/paper``, and nothing else reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from mac.errors import ConfigError
+from mac.io import read_yaml
+
+Percent = Annotated[float, Field(ge=0.0, le=100.0)]
+SECOND_HAND = "†"
+OTHER_TASKS = "‡"
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class PaperColumn(_Model):
+    """A column of the paper's table.
+
+    ``spread`` says what its ± is over, ``inferred`` that the paper does not say so; ``labels`` are
+    the agents of ours beside which it stands.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    spread: Literal["seeds", "tasks", "unknown"]
+    inferred: bool = False
+
+    @property
+    def meaning(self) -> str:
+        """What the ± is over, in one word for a table cell."""
+        return f"{self.spread}?" if self.inferred else self.spread
+
+
+class Claims(_Model):
+    """One file of ``configs/paper``."""
+
+    source: str
+    statistic: str
+    tasks: Annotated[int, Field(ge=1)]
+    columns: dict[str, PaperColumn]
+    values: dict[str, dict[str, Annotated[list[Percent], Field(min_length=1, max_length=2)]]]
+    notes: tuple[str, ...] = ()
+    second_hand: bool = False
+
+    @model_validator(mode="after")
+    def _values_have_columns(self) -> Claims:
+        for environment, values in self.values.items():
+            if unknown := set(values) - set(self.columns):
+                raise ValueError(f"values.{environment}: no such column: {', '.join(unknown)}")
+        labels = [label for column in self.columns.values() for label in column.labels]
+        if twice := {label for label in labels if labels.count(label) > 1}:
+            raise ValueError(f"labels of two columns: {', '.join(sorted(twice))}")
+        return self
+
+    def of(self, environment: str, label: str, tasks: int) -> Claim | None:
+        """The paper's number beside our ``label``, or None where it has none.
+
+        ``tasks`` is the number of tasks that our mean is over.
+        """
+        for key, column in self.columns.items():
+            if label in column.labels and key in self.values.get(environment, {}):
+                mean, *spread = self.values[environment][key]
+                marks = SECOND_HAND * self.second_hand + OTHER_TASKS * (tasks != self.tasks)
+                return Claim(mean, spread[0] if spread else None, column.meaning, marks)
+        return None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One number of the paper.
+
+    Attributes:
+        mean: success in percent.
+        spread: the number after ±, None where there is none.
+        meaning: what the spread is over; a question mark says that this was inferred.
+        marks: footnote marks.
+    """
+
+    mean: float
+    spread: float | None
+    meaning: str
+    marks: str
+
+    @property
+    def text(self) -> str:
+        """The number as it stands in a table."""
+        spread = "" if self.spread is None else f" ± {self.spread:g} ({self.meaning})"
+        return f"{self.mean:g}{spread}{self.marks}"
+
+
+def load(path: str | Path) -> Claims:
+    """Read and check one file of ``configs/paper``."""
+    try:
+        return Claims.model_validate(read_yaml(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"])) or None
+        raise ConfigError(first["msg"], file=path, key=key) from None

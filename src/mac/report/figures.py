@@ -1,0 +1,368 @@
+"""Figures: intervals, learning curves, model error; equal data give equal bytes."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from mac.io import atomic_write_bytes
+from mac.report.claims import Claims
+from mac.report.tables import Line, lines, short_task
+from mac.stats.intervals import MIN_SEEDS, t_interval
+
+# Okabe and Ito's palette, which stays apart under the common forms of colour blindness; every agent
+# also has a marker of its own.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6b6b6b", "#1c2127")
+MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p")
+INK, SOFT, GRID = "#1c2127", "#5c6670", "#e3e7eb"
+COLUMNS = 3  # panels side by side
+DPI = 160
+
+STYLE = {
+    "font.family": ["DejaVu Sans"],
+    "font.size": 9.0,
+    "axes.titlesize": 9.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.labelsize": 9.0,
+    "axes.labelcolor": SOFT,
+    "axes.edgecolor": "#b4bdc6",
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.unicode_minus": True,
+    "text.color": INK,
+    "xtick.color": SOFT,
+    "ytick.color": SOFT,
+    "xtick.major.size": 3.0,
+    "ytick.major.size": 3.0,
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "legend.fontsize": 9.0,
+    "lines.solid_capstyle": "round",
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "svg.hashsalt": "mac",
+    "svg.fonttype": "path",
+    "path.simplify": False,
+}
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure that was written: its name, what it shows in words, and its size in pixels."""
+
+    name: str
+    alt: str
+    caption: str
+    width: int
+    height: int
+
+
+def styles(labels: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each agent, by its place in the experiment."""
+    return {
+        label: (COLOURS[i % len(COLOURS)], MARKERS[(i + i // len(COLOURS)) % len(MARKERS)])
+        for i, label in enumerate(labels)
+    }
+
+
+def _save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    FigureCanvasAgg(figure)
+    written = []
+    for kind, metadata in (("svg", {"Date": None, "Creator": None}), ("png", {"Software": None})):
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=kind, metadata=metadata, dpi=DPI)
+        path = folder / f"{name}.{kind}"
+        atomic_write_bytes(path, buffer.getvalue())
+        written.append(path)
+    return written
+
+
+def draw(
+    folder: Path,
+    summary: Mapping[str, Any],
+    rows: pd.DataFrame,
+    claims: Claims | None,
+) -> tuple[list[Drawn], list[Path]]:
+    """Draw all figures of an experiment into ``folder``.
+
+    Args:
+        folder: where ``<name>.svg`` and ``<name>.png`` go.
+        summary: content of ``summary.json``.
+        rows: all rows: episodes of every checkpoint, or the model error's.
+        claims: the paper's numbers, or None.
+    """
+    plans: list[tuple[str, Callable[[], tuple[Figure, str, str] | None]]]
+    if summary["evaluator"] == "model_error":
+        plans = [("model_error", lambda: model_error(summary, rows))]
+    else:
+        plans = [
+            ("intervals", lambda: intervals(summary, claims)),
+            ("curves", lambda: curves(summary, rows)),
+        ]
+    drawn, files = [], []
+    with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):
+        for name, plan in plans:
+            if (made := plan()) is None:
+                continue
+            figure, alt, caption = made
+            files += _save(figure, folder, name)
+            width, height = (round(float(side) * 96) for side in figure.get_size_inches())
+            drawn.append(Drawn(name, alt, caption, width, height))
+    return drawn, files
+
+
+def _panels(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
+    across = min(count, COLUMNS)
+    down = -(-count // across)
+    figure = Figure(figsize=(width * across + 0.6, height * down + 0.5), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.08, h_pad=0.08, hspace=0.06, wspace=0.04)
+    axes = figure.subplots(down, across, squeeze=False).ravel()
+    for spare in axes[count:]:
+        spare.set_visible(False)
+    return figure, list(axes[:count])
+
+
+def _legend(figure: Figure, handles: Sequence[Line2D]) -> None:
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 5))
+
+
+def intervals(summary: Mapping[str, Any], claims: Claims | None) -> tuple[Figure, str, str] | None:
+    """Means with seed-level (thick) and episode-level (thin) intervals, a panel an environment."""
+    labels, look = summary["labels"], styles(summary["labels"])
+    wide = len(labels) > 6
+    by_panel: dict[str, list[Line]] = {}
+    for line in lines(summary, with_tasks=not wide):
+        by_panel.setdefault(line.group or "all environments", []).append(line)
+    if wide:
+        by_panel = {"": [line for panel in by_panel.values() for line in panel]}
+    names = {e["name"]: e["environment"] for e in summary["environments"]}
+    rows_high = max(len(panel) for panel in by_panel.values())
+    height = max(1.5, (0.17 * len(labels) + 0.2) * rows_high + 0.55)
+    figure, axes = _panels(len(by_panel), 3.7 if len(by_panel) > 1 else 6.2, height)
+    shown = {"single": False, "seeds": False, "episodes": False, "paper": False}
+    for axis, (title, panel) in zip(axes, by_panel.items(), strict=True):
+        step = (0.72 if len(labels) < 4 else 0.86) / len(labels)
+        for row, line in enumerate(panel):
+            if line.kind != "task" and rows_high > 1 and not wide:
+                axis.axhspan(row - 0.5, row + 0.5, color="#f4f6f8", lw=0)
+            for place, label in enumerate(labels):
+                entry = line.entry(summary["agents"][label])
+                if entry is None or entry["mean"] is None:
+                    continue
+                y = row + (place - (len(labels) - 1) / 2) * step
+                colour, marker = look[label]
+                for prefix, width, alpha in (("episode_ci", 1.1, 1.0), ("ci", 3.6, 0.45)):
+                    low, high = entry[f"{prefix}_low"], entry[f"{prefix}_high"]
+                    if low is not None:
+                        shown["episodes" if prefix == "episode_ci" else "seeds"] = True
+                        axis.plot(
+                            [100 * low, 100 * high], [y, y], color=colour, lw=width, alpha=alpha
+                        )
+                axis.plot(
+                    100 * entry["mean"], y, marker, color=colour, ms=4.6, mec="white", mew=0.6
+                )
+                claim = None
+                if claims is not None and line.level == "environments":
+                    claim = claims.of(names[line.key], label, line.tasks)
+                if claim is not None:
+                    shown["paper"] = True
+                    axis.plot(
+                        *(claim.mean, y),
+                        "d",
+                        color="none",
+                        mec=INK,
+                        ms=5.5,
+                        mew=1.1,
+                        zorder=4,
+                        clip_on=False,
+                    )
+        axis.set_ylim(len(panel) - 0.5, len(panel) - rows_high - 0.5)  # means in one line
+        axis.set_yticks(range(len(panel)), [_row_name(line, wide) for line in panel])
+        axis.tick_params(axis="y", length=0)
+        axis.set_xlim(-3, 103)
+        axis.set_xticks(range(0, 101, 25))
+        axis.grid(axis="x")
+        axis.spines["left"].set_visible(False)
+        axis.set_title(title)
+    for axis in axes[max(0, len(axes) - COLUMNS) :]:
+        axis.set_xlabel("success, %")
+    handles = [
+        Line2D([], [], color=look[a][0], marker=look[a][1], ls="", ms=5.5, label=a) for a in labels
+    ]
+    keys = {
+        "seeds": Line2D([], [], color=SOFT, lw=3.6, alpha=0.6, label="95 % over seeds"),
+        "episodes": Line2D([], [], color=SOFT, lw=1.1, label="95 % over episodes"),
+        "single": Line2D(
+            [], [], color=SOFT, marker="|", ls="", ms=7, mew=1.2, label="single seeds"
+        ),
+        "paper": Line2D([], [], color="none", marker="d", mec=INK, ms=5.5, label="paper's mean"),
+    }
+    _legend(figure, [*handles, *(keys[name] for name, used in shown.items() if used)])
+    caption = (
+        "Success rates by task and their means. Thick: 95 % interval over seeds"
+        + ("" if shown["seeds"] else " (none: too few seeds)")
+        + "; thin: 95 % interval over episodes, clustered by task and seed."
+    )
+    return figure, f"{_spoken(summary)} Intervals are in the tables.", caption
+
+
+def _row_name(line: Line, wide: bool) -> str:
+    if wide:
+        return line.name
+    if line.kind == "task":
+        return short_task(line.key)
+    return "mean" if line.tasks > 1 else line.name
+
+
+def _spoken(summary: Mapping[str, Any]) -> str:
+    parts = []
+    for line in lines(summary, with_tasks=False):
+        values = []
+        for label in summary["labels"]:
+            entry = line.entry(summary["agents"][label])
+            if entry and entry["mean"] is not None:
+                values.append(f"{label} {100 * entry['mean']:.0f} %")
+        parts.append(f"{line.name}: {', '.join(values)}.")
+    return "Mean success. " + " ".join(parts)
+
+
+def _steps(value: float, _: object = None) -> str:
+    for size, unit in ((1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:g}{unit}"
+    return f"{value:g}"
+
+
+def _band(values: np.ndarray, floor: float, ceiling: float) -> tuple[np.ndarray, np.ndarray]:
+    """The seed-level interval at each x of ``values`` (x, seeds)."""
+    low, high = t_interval(values)
+    return np.clip(low, floor, ceiling), np.clip(high, floor, ceiling)
+
+
+def curves(summary: Mapping[str, Any], rows: pd.DataFrame) -> tuple[Figure, str, str] | None:
+    """Success over training, a panel an environment; None if no agent has two checkpoints."""
+    if rows.groupby("agent")["step"].nunique().max() < 2:
+        return None
+    labels, look = summary["labels"], styles(summary["labels"])
+    environments = summary["environments"]
+    figure, axes = _panels(len(environments), 3.3 if len(environments) > 1 else 5.6, 2.6)
+    too_few = len(summary["seeds"]) < MIN_SEEDS
+    counts = rows.groupby("agent")["step"].nunique()
+    last = rows["step"][rows["agent"].isin(counts.index[counts > 1])].max()
+    for axis, environment in zip(axes, environments, strict=True):
+        chosen = rows[rows["task"].isin(environment["tasks"])]
+        runs = chosen.groupby(["agent", "step", "seed", "task"])["success"].mean()
+        seeds = 100 * runs.groupby(level=["agent", "step", "seed"]).mean()
+        for label in labels:
+            if label not in seeds.index.get_level_values("agent"):
+                continue
+            table = seeds[label].unstack("seed").dropna(axis="columns")
+            if table.empty:
+                continue
+            colour, marker = look[label]
+            x, y = table.index.to_numpy(), table.to_numpy()
+            if len(x) == 1:
+                axis.axhline(y.mean(), color=colour, lw=1.4, ls=(0, (4, 3)))
+                continue
+            if y.shape[1] >= MIN_SEEDS:
+                axis.fill_between(x, *_band(y, 0, 100), color=colour, alpha=0.16, lw=0)
+            else:
+                axis.plot(x, y, color=colour, lw=0.8, alpha=0.45)
+            axis.plot(x, y.mean(1), color=colour, marker=marker, ms=4, mec="white", mew=0.5, lw=1.8)
+        axis.set_title(environment["name"])
+        axis.set_ylim(-3, 103)
+        axis.set_yticks(range(0, 101, 25))
+        axis.set_xlim(0, last * 1.03)
+        axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        axis.xaxis.set_major_formatter(FuncFormatter(_steps))
+        axis.grid(axis="y")
+    for axis in axes[::COLUMNS]:
+        axis.set_ylabel("success, %")
+    for axis in axes[max(0, len(axes) - COLUMNS) :]:
+        axis.set_xlabel("updates of the last stage")
+    _legend(figure, _line_handles(labels, look))
+    spread = (
+        "thin lines: single seeds"
+        if too_few
+        else "bands: pointwise 95 % interval over seeds (Student's t)"
+    )
+    caption = (
+        f"Success over training, mean over tasks and seeds; {spread}; dashed: an agent with one"
+        " checkpoint."
+    )
+    return figure, f"Learning curves. At the reported checkpoint: {_spoken(summary)}", caption
+
+
+def _line_handles(labels: Sequence[str], look: Mapping[str, tuple[str, str]]) -> list[Line2D]:
+    return [
+        Line2D([], [], color=look[a][0], marker=look[a][1], lw=1.8, ms=5, mec="white", label=a)
+        for a in labels
+    ]
+
+
+def model_error(summary: Mapping[str, Any], rows: pd.DataFrame) -> tuple[Figure, str, str]:
+    """Open-loop squared error over the horizon, a panel an environment."""
+    labels, look = summary["labels"], styles(summary["labels"])
+    environments = summary["environments"]
+    last = rows[rows["step"] == rows.groupby(["agent", "task", "seed"])["step"].transform("max")]
+    last = last[last["horizon"] > 0]  # the start is known exactly
+    figure, axes = _panels(len(environments), 3.3 if len(environments) > 1 else 5.6, 2.6)
+    for axis, environment in zip(axes, environments, strict=True):
+        chosen = last[last["task"].isin(environment["tasks"])]
+        seeds = chosen.groupby(["agent", "horizon", "seed"])["mse"].mean()
+        for label in labels:
+            if label not in seeds.index.get_level_values("agent"):
+                continue
+            table = seeds[label].unstack("seed").dropna(axis="columns")
+            colour, marker = look[label]
+            x, y = table.index.to_numpy(), table.to_numpy()
+            if y.shape[1] >= MIN_SEEDS:  # on the scale of the axis, where it cannot reach zero
+                low, high = t_interval(np.log(np.maximum(y, 1e-300)))
+                axis.fill_between(x, np.exp(low), np.exp(high), color=colour, alpha=0.16, lw=0)
+            else:
+                axis.plot(x, y, color=colour, lw=0.8, alpha=0.45)
+            centre = np.exp(np.log(np.maximum(y, 1e-300)).mean(1))
+            every = max(1, len(x) // 8)
+            axis.plot(
+                *(x, centre),
+                color=colour,
+                marker=marker,
+                markevery=every,
+                ms=5,
+                mec="white",
+                mew=0.5,
+                lw=1.8,
+            )
+        axis.set_title(environment["name"])
+        axis.set_yscale("log")
+        axis.set_xlim(left=0)
+        axis.grid(axis="y")
+        axis.minorticks_off()
+    for axis in axes[::COLUMNS]:
+        axis.set_ylabel("squared error (normalised)")
+    for axis in axes[max(0, len(axes) - COLUMNS) :]:
+        axis.set_xlabel("environment steps ahead")
+    _legend(figure, _line_handles(labels, look))
+    few = len(summary["seeds"]) < MIN_SEEDS
+    spread = "thin lines: single seeds" if few else "bands: pointwise 95 % interval over seeds"
+    caption = (
+        f"Open-loop prediction error on held-out windows, geometric mean over seeds; {spread}."
+    )
+    alt = "Squared prediction error over the number of environment steps ahead, one line an agent."
+    return figure, alt, caption

@@ -1,0 +1,148 @@
+"""Text forms of a table: aligned Markdown, and what LaTeX needs escaped."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from itertools import groupby
+
+from mac.report.tables import MEAN, Cell, Column, Table
+
+WIDTH = 100
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "|": r"\textbar{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "±": r"$\pm$",
+    "−": r"$-$",
+    "×": r"$\times$",
+    "≥": r"$\geq$",
+    "≤": r"$\leq$",
+    "–": "--",
+    "°": r"$^\circ$",
+    "†": r"$^\dagger$",
+    "‡": r"$^\ddagger$",
+    "\u202f": r"\,",
+    "\u00a0": "~",
+}
+
+
+def latex(text: str) -> str:
+    """``text`` with everything escaped that LaTeX would read as a command."""
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def latex_cell(cell: Cell) -> str:
+    """A cell in LaTeX."""
+    text = latex(cell.text)
+    if cell.bold:
+        text = rf"\textbf{{{text}}}"
+    return text + latex(cell.rest)
+
+
+def _markdown_cell(cell: Cell) -> str:
+    text = f"**{cell.text}**" if cell.bold else cell.text
+    return (text + cell.rest).replace("|", r"\|")
+
+
+def markdown_table(table: Table) -> str:
+    """A pipe table whose columns line up in a terminal; repeated row names are left out."""
+    titles = [_title(column, table.columns) for column in table.columns]
+    body = [[_markdown_cell(cell) for cell in row] for row in body_of(table)]
+    widths = [
+        max(3, *(len(line[i]) for line in [titles, *body])) for i in range(len(table.columns))
+    ]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [
+            cell.ljust(width) if column.align == "l" else cell.rjust(width)
+            for cell, width, column in zip(cells, widths, table.columns, strict=True)
+        ]
+        return "| " + " | ".join(padded) + " |"
+
+    rule = [
+        "-" * width if column.align == "l" else "-" * (width - 1) + ":"
+        for width, column in zip(widths, table.columns, strict=True)
+    ]
+    return "\n".join([line(titles), line(rule), *map(line, body)])
+
+
+def _title(column: Column, columns: Sequence[Column]) -> str:
+    """The title of a column where one line must do: an agent's mean bears the agent's name."""
+    text = column.title
+    if column.group and text == MEAN:
+        text = column.group
+    elif column.group and not text.startswith("95"):  # intervals follow what they are of
+        text = f"{column.group} {text}"
+    return text.replace("|", r"\|")
+
+
+def body_of(table: Table) -> list[list[Cell]]:
+    """The rows' cells without row names that repeat the one above."""
+    found = []
+    previous = None
+    for row in table.rows:
+        name, *rest = row.cells
+        found.append([Cell() if name == previous else name, *rest])
+        previous = name
+    return found
+
+
+def spans(table: Table) -> list[tuple[str, int]]:
+    """Upper line of a header of two: agents and the columns each spans; empty if one line does."""
+    groups = [(group, len(list(same))) for group, same in groupby(table.columns, _group)]
+    if not any(group and count > 1 for group, count in groups):
+        return []
+    return groups
+
+
+def titles(table: Table) -> list[str]:
+    """Lower line of the header, or the only one."""
+    if spans(table):
+        return [column.title for column in table.columns]
+    return [_title(column, table.columns) for column in table.columns]
+
+
+def _group(column: Column) -> str:
+    return column.group
+
+
+def latex_spans(table: Table) -> list[str]:
+    """The header's upper line and the rules below it, in LaTeX."""
+    if not (found := spans(table)):
+        return []
+    cells, rules, start = [], [], 1
+    for group, count in found:
+        cells.append(rf"\multicolumn{{{count}}}{{c}}{{{latex(group)}}}")
+        if group:
+            rules.append(rf"\cmidrule(lr){{{start}-{start + count - 1}}}")
+        start += count
+    return [" & ".join(cells) + r" \\", " ".join(rules)]
+
+
+def wrap(text: str, indent: str = "") -> str:
+    """Lines of at most 100 columns; ``indent`` begins the first, spaces the others."""
+    return textwrap.fill(
+        " ".join(text.split()),
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=" " * len(indent),
+        break_on_hyphens=False,
+        break_long_words=False,
+    )
+
+
+def wrap_comment(text: str) -> str:
+    """Lines that LaTeX skips."""
+    return textwrap.fill(" ".join(text.split()), WIDTH, initial_indent="% ", subsequent_indent="% ")

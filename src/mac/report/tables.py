@@ -1,0 +1,443 @@
+"""Tables as data: what every cell says, once; how it looks is up to the templates."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mac.report.claims import OTHER_TASKS, SECOND_HAND, Claims
+
+BOLD_SHARE = 0.95  # OGBench: bold is what reaches 95 % of the row's best
+MAX_INLINE = 4  # agents up to which intervals stand beside the means
+MAX_PAIRS = 16  # rows up to which the comparisons are shown task by task
+MINUS = "−"
+SAME = "°"  # marks an interval that rests on episodes because all seeds agree
+MEAN = "mean ± std"
+
+Entry = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What a cell says: ``text`` bold or not, then ``rest``; ``muted`` for what is no result."""
+
+    text: str = ""
+    rest: str = ""
+    bold: bool = False
+    muted: bool = False
+
+    @property
+    def plain(self) -> str:
+        """The whole cell without emphasis."""
+        return f"{self.text}{self.rest}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its title, its alignment (``l`` or ``r``), and the agent it belongs to, if any."""
+
+    title: str
+    align: str = "r"
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells under the table's columns; ``kind`` is task, mean (of an environment) or overall."""
+
+    cells: tuple[Cell, ...]
+    kind: str = "task"
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with its title and notes of its own."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = field(default=())
+
+
+def percent(value: float | None) -> str:
+    """A rate as percent with one decimal."""
+    return "" if value is None else _signed(f"{100 * value:.1f}")
+
+
+def points(value: float | None) -> str:
+    """A difference of rates in percentage points, with its sign."""
+    return "" if value is None else _signed(f"{100 * value:+.1f}")
+
+
+def magnitude(value: float | None) -> str:
+    """A number of unknown size with three significant digits."""
+    return "" if value is None else _signed(f"{value:.3g}")
+
+
+def plain(value: float | None) -> str:
+    """A number between 0 and 1 with two decimals."""
+    return "" if value is None else f"{value:.2f}"
+
+
+def _signed(text: str) -> str:
+    if text.strip("-+0.") == "":
+        text = text.lstrip("-+")
+    return text.replace("-", MINUS)
+
+
+def interval(
+    entry: Entry, prefix: str = "ci", form: Callable[[float | None], str] = percent
+) -> Cell:
+    """An interval's two ends, or why there are none."""
+    low, high = entry.get(f"{prefix}_low"), entry.get(f"{prefix}_high")
+    if low is None or high is None:
+        return Cell(entry.get(f"{prefix}_reason") or MINUS, muted=True)
+    mark = SAME if entry.get(f"{prefix}_reason") else ""
+    return Cell(f"[{form(low)}, {form(high)}]{mark}")
+
+
+def short_task(task: str) -> str:
+    """A task's number, or its whole name if it has none."""
+    found = re.search(r"-task(\d+)\b", task)
+    return f"task {found.group(1)}" if found else task
+
+
+def best(values: Mapping[str, float | None]) -> set[str]:
+    """Agents whose mean reaches 95 % of the best; none where nobody ever succeeds."""
+    known = {label: value for label, value in values.items() if value is not None}
+    top = max(known.values(), default=0.0)
+    return {label for label, value in known.items() if top > 0 and value >= BOLD_SHARE * top}
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of a table by agents: its name, its kind, and where the summary has its entries."""
+
+    name: str
+    kind: str
+    group: str
+    level: str  # overall, environments or tasks
+    key: str
+    tasks: int
+
+    def entry(self, agent: Mapping[str, Any]) -> Entry | None:
+        """This line's statistics of one agent (or comparison), None where it has none."""
+        if self.level == "overall":
+            return agent.get("overall")
+        return agent[self.level].get(self.key)
+
+
+def lines(summary: Mapping[str, Any], *, with_tasks: bool = True) -> list[Line]:
+    """Tasks, then the mean of each environment; overall where it is not the same mean again."""
+    found = []
+    total = 0
+    environments = summary["environments"]
+    for environment in environments:
+        name, tasks = environment["name"], environment["tasks"]
+        total += len(tasks)
+        if len(tasks) > 1:
+            label = f"{name}, mean of {len(tasks)}"
+            if with_tasks:
+                found += [
+                    Line(f"{name}, {short_task(task)}", "task", name, "tasks", task, 1)
+                    for task in tasks
+                ]
+        else:
+            label = name if short_task(tasks[0]) == tasks[0] else f"{name}, {short_task(tasks[0])}"
+        found.append(Line(label, "mean", name, "environments", name, len(tasks)))
+    if len(environments) > 1 and len({e["mode"] for e in environments}) == 1:
+        found.append(Line(f"all, mean of {total}", "overall", "", "overall", "", total))
+    return found
+
+
+def score_table(summary: Mapping[str, Any], claims: Claims | None) -> Table:
+    """The main table: rows are tasks and means, columns agents, the paper's numbers beside ours."""
+    labels, agents = summary["labels"], summary["agents"]
+    inline = len(labels) <= MAX_INLINE
+    few = any(
+        line_entry and line_entry["ci_low"] is None
+        for line in lines(summary)
+        for line_entry in (line.entry(agents[label]) for label in labels)
+    )
+    paper = {label: _claims_of(summary, claims, label) for label in labels}
+    columns = [Column("success, %", "l")]
+    for label in labels:
+        columns.append(Column(MEAN, "r", label))
+        if inline:
+            columns.append(Column("95 % seeds", "r", label))
+        if inline and few:
+            columns.append(Column("95 % episodes", "r", label))
+        if paper[label]:
+            columns.append(Column("paper", "r", label))
+    rows = []
+    for line in lines(summary):
+        entries = {label: line.entry(agents[label]) for label in labels}
+        bold = best({label: e["mean"] if e else None for label, e in entries.items()})
+        cells = [Cell(line.name)]
+        for label, entry in entries.items():
+            cells.append(_mean_cell(entry, label in bold))
+            if inline:
+                cells.append(interval(entry) if entry else Cell())
+            if inline and few:
+                cells.append(interval(entry, "episode_ci") if entry else Cell())
+            if paper[label]:
+                claim = paper[label].get(line.name)
+                cells.append(Cell(claim.text if claim else "", muted=True))
+        rows.append(Row(tuple(cells), line.kind, line.group))
+    return Table(
+        "scores", "Success rates", tuple(columns), tuple(rows), _paper_notes(paper, claims)
+    )
+
+
+def _claims_of(summary: Mapping[str, Any], claims: Claims | None, label: str) -> dict[str, Any]:
+    if claims is None:
+        return {}
+    names = {e["name"]: e["environment"] for e in summary["environments"]}
+    found = {
+        line.name: claims.of(names[line.key], label, line.tasks)
+        for line in lines(summary, with_tasks=False)
+        if line.level == "environments"
+    }
+    return {name: claim for name, claim in found.items() if claim}
+
+
+def _paper_notes(paper: Mapping[str, Any], claims: Claims | None) -> tuple[str, ...]:
+    shown = [claim for column in paper.values() for claim in column.values()]
+    if not shown or claims is None:
+        return ()
+    notes = [f"paper: {claims.source}; {claims.statistic}."]
+    if any(claim.spread is not None for claim in shown):
+        notes.append(
+            "The paper's ± has its meaning in brackets: over seeds, over tasks, or unknown; a"
+            " question mark says that this was inferred. It does not compare with ours and is used"
+            " in no test."
+        )
+    marks = "".join(claim.marks for claim in shown)
+    if SECOND_HAND in marks:
+        notes.append(f"{SECOND_HAND} quoted second-hand, not read in the paper.")
+    if OTHER_TASKS in marks:
+        notes.append(
+            f"{OTHER_TASKS} mean of {claims.tasks} tasks, which are not the tasks of ours."
+        )
+    return (*notes, *claims.notes)
+
+
+def _mean_cell(entry: Entry | None, bold: bool) -> Cell:
+    if entry is None:
+        return Cell("not run", muted=True)
+    if entry["mean"] is None:
+        return Cell(entry["ci_reason"], muted=True)
+    rest = "" if entry["std"] is None else f" ± {percent(entry['std'])}"
+    if "mean_with_failures" in entry:
+        rest += " !"
+    return Cell(percent(entry["mean"]), rest, bold)
+
+
+def statistics_table(summary: Mapping[str, Any]) -> Table:
+    """Every interval and estimate of each agent, by environment and overall."""
+    titles = ("mean", "IQM", "95 % seeds", "95 % IQM", "95 % bootstrap", "95 % episodes")
+    columns = [Column("", "l"), Column("agent", "l"), *map(Column, titles)]
+    columns += [Column("seeds"), Column("episodes")]
+    rows = []
+    for line in lines(summary, with_tasks=False):
+        for label in summary["labels"]:
+            entry = line.entry(summary["agents"][label])
+            if entry is None:
+                continue
+            cells = (
+                Cell(line.name),
+                Cell(label),
+                Cell(percent(entry["mean"])),
+                Cell(percent(entry["iqm"])),
+                interval(entry),
+                interval(entry, "iqm_ci"),
+                interval(entry, "bootstrap_ci"),
+                interval(entry, "episode_ci"),
+                Cell(str(entry["seeds"])),
+                Cell(f"{entry['episodes']:,}".replace(",", " ")),
+            )
+            rows.append(Row(cells, line.kind, line.group))
+    return Table("statistics", "Estimates and intervals", tuple(columns), tuple(rows))
+
+
+def comparison_table(summary: Mapping[str, Any]) -> Table | None:
+    """Paired differences; None without a pair."""
+    if not summary["comparisons"]:
+        return None
+    titles = ("difference", "95 % seeds", "95 % episodes", "P(better)", "95 % bootstrap", "seeds")
+    columns = (Column("percentage points", "l"), Column("agents", "l"), *map(Column, titles))
+    rows = []
+    with_tasks = len(lines(summary)) * len(summary["comparisons"]) <= MAX_PAIRS
+    for line in lines(summary, with_tasks=with_tasks):
+        for pair in summary["comparisons"]:
+            entry = line.entry(pair)
+            if entry is None:
+                continue
+            cells = (
+                Cell(line.name),
+                Cell(f"{pair['agent']} {MINUS} {pair['baseline']}"),
+                Cell(points(entry["difference"])),
+                interval(entry, form=points),
+                interval(entry, "episode_ci", form=points),
+                Cell(plain(entry["probability_of_improvement"])),
+                interval(entry, "probability_ci", form=plain),
+                Cell(str(entry["seeds"])),
+            )
+            rows.append(Row(cells, line.kind, line.group))
+    notes = (
+        "Differences are paired: both agents were trained with the same seeds and start each"
+        " evaluation episode from the same state. P(better): probability that a run of the first"
+        " agent beats one of the second on the same task, ties counted half.",
+    )
+    return Table("comparisons", "Paired differences", columns, tuple(rows), notes)
+
+
+def value_table(summary: Mapping[str, Any]) -> Table | None:
+    """Value estimates against true returns; None unless every agent has a value function."""
+    agents = summary["agents"]
+    chosen = lines(summary, with_tasks=False)
+    entries = [(line, label, line.entry(agents[label])) for line in chosen for label in agents]
+    if any(entry is None or entry.get("value_error") is None for _, _, entry in entries):
+        return None
+    columns = [Column("", "l")]
+    for label in summary["labels"]:
+        columns += [Column("bias", group=label), Column("95 % seeds", group=label)]
+        columns += [Column("abs. error", group=label), Column("95 % seeds", group=label)]
+    rows = []
+    for line in chosen:
+        cells = [Cell(line.name)]
+        for label in summary["labels"]:
+            entry = line.entry(agents[label])
+            for key in ("value_bias", "value_error"):
+                cells.append(Cell(magnitude(entry[key]["mean"])))
+                cells.append(interval(entry[key], form=magnitude))
+        rows.append(Row(tuple(cells), line.kind, line.group))
+    notes = (
+        "Value of an episode's first state minus the discounted return the episode then had: its mean"
+        " (bias) and the mean of its magnitude (abs. error), in units of the discounted return.",
+    )
+    return Table(
+        "values", "Value estimates against true returns", tuple(columns), tuple(rows), notes
+    )
+
+
+def model_error_table(summary: Mapping[str, Any]) -> Table:
+    """Prediction error at the longest common horizon."""
+    columns = [Column("mean squared error", "l"), Column("horizon")]
+    for label in summary["labels"]:
+        columns += [Column(MEAN, group=label), Column("95 % seeds", group=label)]
+    rows = []
+    for line in lines(summary):
+        if line.kind == "overall":
+            continue
+        entries = [line.entry(summary["agents"][label]) for label in summary["labels"]]
+        horizons = sorted({int(e["horizon"]) for e in entries if e and e.get("horizon")})
+        cells = [Cell(line.name), Cell(_span(horizons))]
+        for entry in entries:
+            if entry is None or entry["mean"] is None:
+                cells += [Cell("not run", muted=True), Cell()]
+                continue
+            std = "" if entry["std"] is None else f" ± {magnitude(entry['std'])}"
+            cells += [Cell(magnitude(entry["mean"]), std), interval(entry, form=magnitude)]
+        rows.append(Row(tuple(cells), line.kind, line.group))
+    return Table("model_error", "Open-loop prediction error", tuple(columns), tuple(rows))
+
+
+def tables(summary: Mapping[str, Any], claims: Claims | None) -> list[Table]:
+    """All tables of an experiment, the main one first."""
+    if summary["evaluator"] == "model_error":
+        return [model_error_table(summary)]
+    found = [score_table(summary, claims), comparison_table(summary)]
+    found += [statistics_table(summary), value_table(summary)]
+    return [table for table in found if table is not None]
+
+
+def notes(summary: Mapping[str, Any]) -> list[str]:
+    """What the tables' numbers are: statistic, seeds, episodes, checkpoint, failures, versions."""
+    if summary["evaluator"] == "model_error":
+        first = (
+            "Squared error of normalised observations, open loop on held-out windows, at the"
+            " longest horizon (environment steps) that all agents reach with whole chunks; mean ±"
+            f" standard deviation over {_count(len(summary['seeds']), 'seed')}; last checkpoint."
+        )
+        return [first, _seeds_note(), *_failures(summary)]
+    entries = [e for agent in summary["agents"].values() for e in agent["tasks"].values()]
+    episodes = sorted({e["episodes"] // e["seeds"] for e in entries if e["seeds"]})
+    shown = (
+        "–".join(str(n) for n in dict.fromkeys((episodes[0], episodes[-1]))) if episodes else "0"
+    )
+    found = [
+        "Success rate in percent at an episode's last step: mean ± standard deviation over"
+        f" {_count(len(summary['seeds']), 'training seed')} of the seed's mean over tasks;"
+        f" {shown} episodes a task and seed; {_checkpoint(summary)}. Bold: at least 95 % of the"
+        " row's best.",
+        _seeds_note(),
+        "95 % episodes: clustered by task and seed; how well these runs are measured, not how other"
+        " seeds would do. 95 % bootstrap: the field's stratified percentile bootstrap over seeds,"
+        " which ignores that tasks share a seed. 95 % IQM: bootstrap-t over seeds, from"
+        " 16 runs (seeds × tasks) on.",
+    ]
+    stars = [e for agent in summary["agents"].values() for e in _entries(agent)]
+    if any(e["ci_reason"] and e["ci_low"] is not None for e in stars):
+        found.append(f"{SAME} all seeds agree; the interval is the episodes' sampling error.")
+    if len({len(agent["tasks"]) for agent in summary["agents"].values()}) > 1:
+        found.append("Agents did not run on the same tasks: their overall means do not compare.")
+    found += _failures(summary)
+    known = {k: v for k, v in summary["versions"].items() if v != ["n/a"]}
+    if known:
+        text = ", ".join(f"{k.replace('_', ' ')} {'/'.join(v)}" for k, v in known.items())
+        found.append(f"Played with {text}.")
+    return found
+
+
+def _entries(agent: Mapping[str, Any]) -> list[Entry]:
+    return [agent["overall"], *agent["environments"].values(), *agent["tasks"].values()]
+
+
+def _seeds_note() -> str:
+    return (
+        "95 % seeds: Student's t on the seeds' means over tasks, from 4 seeds on; it is the"
+        " interval to quote."
+    )
+
+
+def _checkpoint(summary: Mapping[str, Any]) -> str:
+    if summary["checkpoint"] == "last":
+        return "last checkpoint"
+    text = "mean of the last three checkpoints"
+    short: dict[int, list[str]] = {}
+    for label in summary["labels"]:
+        count = summary["agents"][label]["checkpoints"]
+        if count is not None and count < 3:
+            short.setdefault(count, []).append(label)
+    for count, labels in short.items():
+        text += f" ({', '.join(labels)}: {'only one' if count == 1 else 'two'})"
+    return text
+
+
+def _failures(summary: Mapping[str, Any]) -> list[str]:
+    missing: Sequence[Mapping[str, Any]] = summary["missing"]
+    if not missing:
+        return []
+    shown = "; ".join(
+        f"{run['agent']} seed {run['seed']} on {', '.join(map(short_task, run['tasks']))}"
+        for run in missing[:8]
+    )
+    rest = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
+    return [
+        f"! {_count(len(missing), 'run')} missing or failed: {shown}{rest}. Rows marked ! leave out"
+        " seeds that lack a task; with failures counted as zero the means are in summary.json."
+    ]
+
+
+def _span(numbers: Sequence[int]) -> str:
+    """The smallest and the largest of sorted numbers; one of them if they are the same."""
+    return "–".join(map(str, dict.fromkeys((numbers[0], numbers[-1])))) if numbers else ""
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
