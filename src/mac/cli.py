@@ -97,22 +97,24 @@ def evaluate(experiment: str, label: str, task: str, seed: int) -> None:
 @click.argument("experiment")
 def aggregate(experiment: str) -> None:
     """Reduce an experiment's episodes to scores and intervals."""
-    plan = _plan(experiment)
     from mac.planning.results import aggregate_inputs
+    from mac.stats.aggregate import EvaluationInput
     from mac.stats.aggregate import aggregate as run
 
-    run(**aggregate_inputs(plan, experiment))
+    inputs = aggregate_inputs(_plan(experiment), experiment)
+    run([EvaluationInput(**fields) for fields in inputs.pop("evaluations")], **inputs)
 
 
 @main.command()
 @click.argument("experiment")
 def render(experiment: str) -> None:
     """Render an experiment's tables and figures."""
-    plan = _plan(experiment)
     from mac.planning.results import render_inputs
+    from mac.report.render import RenderConfig
     from mac.report.render import render as run
 
-    run(**render_inputs(plan, experiment))
+    inputs = render_inputs(_plan(experiment), experiment)
+    run(config=RenderConfig(**inputs.pop("config")), **inputs)
 
 
 @main.group(cls=Verbs)

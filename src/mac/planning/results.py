@@ -1,19 +1,17 @@
-"""What aggregation and rendering are called with."""
+"""What aggregation and rendering are called with, as plain values: statistics and report lie in layers above."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from mac.planning.plan import RESULTS, Job, Plan
-from mac.report.render import RenderConfig
-from mac.stats.aggregate import EvaluationInput
 
 
 def aggregate_inputs(plan: Plan, experiment: str) -> dict[str, Any]:
-    """Arguments of :func:`mac.stats.aggregate.aggregate`."""
+    """Arguments of :func:`mac.stats.aggregate.aggregate`; evaluations as fields of EvaluationInput."""
     runs = plan.runs[experiment]
     inputs = [
-        EvaluationInput(
+        dict(
             path=run.job.outputs[0],
             label=run.label,
             agent=run.job.agent,
@@ -46,10 +44,10 @@ def _tasks(job: Job) -> tuple[str, ...]:
 
 
 def render_inputs(plan: Plan, experiment: str) -> dict[str, Any]:
-    """Arguments of :func:`mac.report.render.render`."""
+    """Arguments of :func:`mac.report.render.render`; the config as fields of RenderConfig."""
     file = plan.experiments[experiment].file
     return {
         "folder": RESULTS / experiment,
-        "config": RenderConfig(title=file.title, caption=file.caption, paper=file.paper),
+        "config": {"title": file.title, "caption": file.caption, "paper": file.paper},
         "fingerprint": plan.final[experiment].fingerprint,
     }
