@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from contextlib import suppress
 
 import pytest
 
@@ -29,10 +30,10 @@ def tracked():
 
 def texts():
     for path in tracked():
-        try:
-            yield path.relative_to(ROOT).as_posix(), path.read_text()
-        except (UnicodeDecodeError, FileNotFoundError):
-            continue  # binary, or deleted and not yet committed
+        if not path.is_file() or path.is_symlink():
+            continue  # deleted and not yet committed, or read under its own name
+        with suppress(UnicodeDecodeError):  # binary
+            yield path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
 
 
 def test_no_machine_paths_and_no_registry_hosts():

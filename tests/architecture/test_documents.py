@@ -1,0 +1,81 @@
+"""Examples in the documentation work as they stand."""
+
+import ast
+import re
+
+import pytest
+import yaml
+
+from mac.envs.registry import EnvSpec
+from mac.evaluation.record import EPISODES
+from mac.planning.plan import Plan
+from mac.stats.scores import SCORES
+from tests.architecture.source import ROOT
+
+HOW_TO = ROOT / "docs/how-to"
+
+
+def blocks(path, language):
+    """Code blocks of a document in one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", path.read_text(), re.M | re.S)
+
+
+def bare(node):
+    """Code without docstrings and annotations, in one form."""
+    for child in ast.walk(node):
+        if isinstance(child, ast.FunctionDef | ast.ClassDef) and ast.get_docstring(child):
+            child.body = child.body[1:]
+        if isinstance(child, ast.FunctionDef):
+            child.returns = None
+        if isinstance(child, ast.arg):
+            child.annotation = None
+    return ast.unparse(node)
+
+
+def test_example_experiment_can_be_planned(tmp_path, monkeypatch):
+    (example,) = blocks(HOW_TO / "add-an-experiment.md", "yaml")
+    (tmp_path / "experiments").mkdir()
+    (tmp_path / "experiments/example.yaml").write_text(example)
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setenv("MAC_CONFIG_PATH", str(tmp_path))
+    plan = Plan(["example"])
+    count = {rule: sum(job.rule == rule for job in plan) for rule in ("train_model", "train_value")}
+    assert count["train_model"] == 4  # shared by both agents and both tasks, one a seed
+    assert count["train_value"] == 16
+
+
+def test_example_environment_is_a_line():
+    (example,) = blocks(HOW_TO / "add-an-environment.md", "yaml")
+    ((name, line),) = yaml.safe_load(example)["environments"].items()
+    spec = EnvSpec.from_line(name, line)
+    assert spec.env_id == "cube-triple-v0"
+    page = (HOW_TO / "add-an-environment.md").read_text()
+    for key in {*line, "simulator"}:
+        assert f"`{key}`" in page
+
+
+def test_walk_through_quotes_the_real_files():
+    page = HOW_TO / "add-an-agent.md"
+    code = (ROOT / "src/mac/agents/mac_gau.py").read_text()
+    assert code in blocks(page, "python"), "docs/how-to/add-an-agent.md: mac_gau.py has changed"
+    text = (ROOT / "configs/agents/mac_gau.yaml").read_text()
+    assert text in blocks(page, "yaml"), "docs/how-to/add-an-agent.md: mac_gau.yaml has changed"
+    (quoted,) = (block for block in blocks(page, "python") if "class Gaussian" in block)
+    component = ast.parse((ROOT / "src/mac/components/behaviour.py").read_text())
+    (real,) = (node for node in component.body if getattr(node, "name", "") == "Gaussian")
+    assert bare(real) == bare(ast.parse(quoted).body[0])
+
+
+@pytest.mark.parametrize("columns", [EPISODES.names, SCORES])
+def test_results_page_names_every_column(columns):
+    page = (ROOT / "results/README.md").read_text()
+    missing = [column for column in columns if f"`{column}`" not in page]
+    assert not missing
+
+
+def test_readme_lists_every_experiment_and_agent():
+    readme = (ROOT / "README.md").read_text()
+    for kind in ("experiments", "agents"):
+        for path in (ROOT / "configs" / kind).glob("*.yaml"):
+            if path.stem != "smoke":
+                assert path.stem in readme, f"README.md: {path.stem}"
