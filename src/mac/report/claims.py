@@ -35,7 +35,16 @@ class PaperColumn(_Model):
     @property
     def meaning(self) -> str:
         """What the ± is over, in one word for a table cell."""
+        if self.spread == "unknown":
+            return "?"
         return f"{self.spread}?" if self.inferred else self.spread
+
+
+class Note(_Model):
+    """A remark on the paper's numbers; printed where one of ``columns`` is, or always."""
+
+    text: str
+    columns: tuple[str, ...] = ()
 
 
 class Claims(_Model):
@@ -46,7 +55,7 @@ class Claims(_Model):
     tasks: Annotated[int, Field(ge=1)]
     columns: dict[str, PaperColumn]
     values: dict[str, dict[str, Annotated[list[Percent], Field(min_length=1, max_length=2)]]]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     second_hand: bool = False
 
     @model_validator(mode="after")
@@ -54,6 +63,9 @@ class Claims(_Model):
         for environment, values in self.values.items():
             if unknown := set(values) - set(self.columns):
                 raise ValueError(f"values.{environment}: no such column: {', '.join(unknown)}")
+        for note in self.notes:
+            if unknown := set(note.columns) - set(self.columns):
+                raise ValueError(f"notes: no such column: {', '.join(unknown)}")
         labels = [label for column in self.columns.values() for label in column.labels]
         if twice := {label for label in labels if labels.count(label) > 1}:
             raise ValueError(f"labels of two columns: {', '.join(sorted(twice))}")
@@ -68,7 +80,7 @@ class Claims(_Model):
             if label in column.labels and key in self.values.get(environment, {}):
                 mean, *spread = self.values[environment][key]
                 marks = SECOND_HAND * self.second_hand + OTHER_TASKS * (tasks != self.tasks)
-                return Claim(mean, spread[0] if spread else None, column.meaning, marks)
+                return Claim(key, mean, spread[0] if spread else None, column.meaning, marks)
         return None
 
 
@@ -77,12 +89,14 @@ class Claim:
     """One number of the paper.
 
     Attributes:
+        column: key of the paper's column.
         mean: success in percent.
         spread: the number after ±, None where there is none.
         meaning: what the spread is over; a question mark says that this was inferred.
         marks: footnote marks.
     """
 
+    column: str
     mean: float
     spread: float | None
     meaning: str

@@ -27,6 +27,10 @@ from mac.stats.intervals import MIN_SEEDS, t_interval
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6b6b6b", "#1c2127")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p")
 INK, SOFT, GRID = "#1c2127", "#5c6670", "#e3e7eb"
+SEEDS = {"lw": 3.6, "alpha": 0.45}
+EPISODES = {"lw": 1.1}
+SINGLE = {"marker": "|", "ls": "", "ms": 7.0, "mew": 1.2}
+PAPER = {"marker": "d", "ls": "", "mfc": "none", "mec": INK, "ms": 5.5, "mew": 1.1}
 COLUMNS = 3  # panels side by side
 DPI = 160
 
@@ -142,57 +146,28 @@ def _legend(figure: Figure, handles: Sequence[Line2D]) -> None:
     figure.legend(handles=handles, loc="outside upper center", ncols=min(len(handles), 5))
 
 
-def intervals(summary: Mapping[str, Any], claims: Claims | None) -> tuple[Figure, str, str] | None:
+def intervals(summary: Mapping[str, Any], claims: Claims | None) -> tuple[Figure, str, str]:
     """Means with seed-level (thick) and episode-level (thin) intervals, a panel an environment."""
     labels, look = summary["labels"], styles(summary["labels"])
     wide = len(labels) > 6
-    by_panel: dict[str, list[Line]] = {}
-    for line in lines(summary, with_tasks=not wide):
-        by_panel.setdefault(line.group or "all environments", []).append(line)
-    if wide:
-        by_panel = {"": [line for panel in by_panel.values() for line in panel]}
-    names = {e["name"]: e["environment"] for e in summary["environments"]}
-    rows_high = max(len(panel) for panel in by_panel.values())
-    height = max(1.5, (0.17 * len(labels) + 0.2) * rows_high + 0.55)
-    figure, axes = _panels(len(by_panel), 3.7 if len(by_panel) > 1 else 6.2, height)
-    shown = {"single": False, "seeds": False, "episodes": False, "paper": False}
-    for axis, (title, panel) in zip(axes, by_panel.items(), strict=True):
-        step = (0.72 if len(labels) < 4 else 0.86) / len(labels)
+    chosen = lines(summary, with_tasks=not wide)
+    panels: dict[str, list[Line]] = {"": chosen}
+    if not wide:
+        names = dict.fromkeys(line.group for line in chosen if line.group)
+        panels = {name: [line for line in chosen if line.group == name] for name in names}
+    high = max(len(panel) for panel in panels.values())
+    height = max(1.5, (0.17 * len(labels) + 0.2) * high + 0.55)
+    figure, axes = _panels(len(panels), 3.7 if len(panels) > 1 else 6.2, height)
+    step = (0.72 if len(labels) < 4 else 0.86) / len(labels)
+    used: set[str] = set()
+    for axis, (title, panel) in zip(axes, panels.items(), strict=True):
         for row, line in enumerate(panel):
-            if line.kind != "task" and rows_high > 1 and not wide:
+            if line.kind != "task" and len(panel) > 1 and not wide:
                 axis.axhspan(row - 0.5, row + 0.5, color="#f4f6f8", lw=0)
             for place, label in enumerate(labels):
-                entry = line.entry(summary["agents"][label])
-                if entry is None or entry["mean"] is None:
-                    continue
                 y = row + (place - (len(labels) - 1) / 2) * step
-                colour, marker = look[label]
-                for prefix, width, alpha in (("episode_ci", 1.1, 1.0), ("ci", 3.6, 0.45)):
-                    low, high = entry[f"{prefix}_low"], entry[f"{prefix}_high"]
-                    if low is not None:
-                        shown["episodes" if prefix == "episode_ci" else "seeds"] = True
-                        axis.plot(
-                            [100 * low, 100 * high], [y, y], color=colour, lw=width, alpha=alpha
-                        )
-                axis.plot(
-                    100 * entry["mean"], y, marker, color=colour, ms=4.6, mec="white", mew=0.6
-                )
-                claim = None
-                if claims is not None and line.level == "environments":
-                    claim = claims.of(names[line.key], label, line.tasks)
-                if claim is not None:
-                    shown["paper"] = True
-                    axis.plot(
-                        *(claim.mean, y),
-                        "d",
-                        color="none",
-                        mec=INK,
-                        ms=5.5,
-                        mew=1.1,
-                        zorder=4,
-                        clip_on=False,
-                    )
-        axis.set_ylim(len(panel) - 0.5, len(panel) - rows_high - 0.5)  # means in one line
+                used |= _mark(axis, y, line, summary, label, look[label], claims)
+        axis.set_ylim(len(panel) - 0.5, len(panel) - high - 0.5)  # means in one line
         axis.set_yticks(range(len(panel)), [_row_name(line, wide) for line in panel])
         axis.tick_params(axis="y", length=0)
         axis.set_xlim(-3, 103)
@@ -206,20 +181,52 @@ def intervals(summary: Mapping[str, Any], claims: Claims | None) -> tuple[Figure
         Line2D([], [], color=look[a][0], marker=look[a][1], ls="", ms=5.5, label=a) for a in labels
     ]
     keys = {
-        "seeds": Line2D([], [], color=SOFT, lw=3.6, alpha=0.6, label="95 % over seeds"),
-        "episodes": Line2D([], [], color=SOFT, lw=1.1, label="95 % over episodes"),
-        "single": Line2D(
-            [], [], color=SOFT, marker="|", ls="", ms=7, mew=1.2, label="single seeds"
-        ),
-        "paper": Line2D([], [], color="none", marker="d", mec=INK, ms=5.5, label="paper's mean"),
+        "seeds": Line2D([], [], **SEEDS, color=SOFT, label="95 % over seeds"),
+        "single": Line2D([], [], **SINGLE, color=SOFT, label="single seeds"),
+        "episodes": Line2D([], [], **EPISODES, color=SOFT, label="95 % over episodes"),
+        "paper": Line2D([], [], **PAPER, label="paper's mean"),
     }
-    _legend(figure, [*handles, *(keys[name] for name, used in shown.items() if used)])
+    _legend(figure, [*handles, *(key for name, key in keys.items() if name in used)])
     caption = (
         "Success rates by task and their means. Thick: 95 % interval over seeds"
-        + ("" if shown["seeds"] else " (none: too few seeds)")
+        + ("" if "seeds" in used else " (none: too few seeds; ticks are single seeds)")
         + "; thin: 95 % interval over episodes, clustered by task and seed."
     )
     return figure, f"{_spoken(summary)} Intervals are in the tables.", caption
+
+
+def _mark(
+    axis: Axes,
+    y: float,
+    line: Line,
+    summary: Mapping[str, Any],
+    label: str,
+    look: tuple[str, str],
+    claims: Claims | None,
+) -> set[str]:
+    """Draw one agent's entry at height ``y``; returns what was drawn besides the mean."""
+    entry = line.entry(summary["agents"][label])
+    if entry is None or entry["mean"] is None:
+        return set()
+    colour, marker = look
+    used = set()
+    for name, prefix, style in (("episodes", "episode_ci", EPISODES), ("seeds", "ci", SEEDS)):
+        if entry[f"{prefix}_low"] is not None:
+            ends = [100 * entry[f"{prefix}_low"], 100 * entry[f"{prefix}_high"]]
+            axis.plot(ends, [y, y], **style, color=colour)
+            used.add(name)
+    if "seeds" not in used and entry["seeds"] > 1:
+        single = [100 * mean for mean in entry["seed_means"].values()]
+        axis.plot(single, [y] * len(single), **SINGLE, color=colour)
+        used.add("single")
+    axis.plot(100 * entry["mean"], y, marker, color=colour, ms=4.8, mec="white", mew=0.6)
+    names = {e["name"]: e["environment"] for e in summary["environments"]}
+    if claims is not None and line.level == "environments":
+        claim = claims.of(names[line.key], label, line.tasks)
+        if claim is not None:
+            axis.plot(claim.mean, y, **PAPER, zorder=4, clip_on=False)
+            used.add("paper")
+    return used
 
 
 def _row_name(line: Line, wide: bool) -> str:

@@ -212,9 +212,9 @@ def _paper_notes(paper: Mapping[str, Any], claims: Claims | None) -> tuple[str, 
     notes = [f"paper: {claims.source}; {claims.statistic}."]
     if any(claim.spread is not None for claim in shown):
         notes.append(
-            "The paper's ± has its meaning in brackets: over seeds, over tasks, or unknown; a"
-            " question mark says that this was inferred. It does not compare with ours and is used"
-            " in no test."
+            "The paper's ± has its meaning in brackets: over seeds or over tasks, with a question"
+            " mark where that was inferred; (?) is unknown. It does not compare with ours and is"
+            " used in no test."
         )
     marks = "".join(claim.marks for claim in shown)
     if SECOND_HAND in marks:
@@ -223,7 +223,9 @@ def _paper_notes(paper: Mapping[str, Any], claims: Claims | None) -> tuple[str, 
         notes.append(
             f"{OTHER_TASKS} mean of {claims.tasks} tasks, which are not the tasks of ours."
         )
-    return (*notes, *claims.notes)
+    used = {claim.column for claim in shown}
+    notes += [n.text for n in claims.notes if not n.columns or used & set(n.columns)]
+    return tuple(notes)
 
 
 def _mean_cell(entry: Entry | None, bold: bool) -> Cell:
@@ -298,31 +300,28 @@ def comparison_table(summary: Mapping[str, Any]) -> Table | None:
 
 def value_table(summary: Mapping[str, Any]) -> Table | None:
     """Value estimates against true returns; None unless every agent has a value function."""
-    agents = summary["agents"]
-    chosen = lines(summary, with_tasks=False)
-    entries = [(line, label, line.entry(agents[label])) for line in chosen for label in agents]
+    entries = [
+        (line, label, line.entry(summary["agents"][label]))
+        for line in lines(summary, with_tasks=False)
+        for label in summary["labels"]
+    ]
     if any(entry is None or entry.get("value_error") is None for _, _, entry in entries):
         return None
-    columns = [Column("", "l")]
-    for label in summary["labels"]:
-        columns += [Column("bias", group=label), Column("95 % seeds", group=label)]
-        columns += [Column("abs. error", group=label), Column("95 % seeds", group=label)]
+    titles = ("bias", "95 % seeds", "abs. error", "95 % seeds")
+    columns = [Column("", "l"), Column("agent", "l"), *map(Column, titles)]
     rows = []
-    for line in chosen:
-        cells = [Cell(line.name)]
-        for label in summary["labels"]:
-            entry = line.entry(agents[label])
-            for key in ("value_bias", "value_error"):
-                cells.append(Cell(magnitude(entry[key]["mean"])))
-                cells.append(interval(entry[key], form=magnitude))
+    for line, label, entry in entries:
+        cells = [Cell(line.name), Cell(label)]
+        for key in ("value_bias", "value_error"):
+            cells.append(Cell(magnitude(entry[key]["mean"])))
+            cells.append(interval(entry[key], form=magnitude))
         rows.append(Row(tuple(cells), line.kind, line.group))
     notes = (
-        "Value of an episode's first state minus the discounted return the episode then had: its mean"
-        " (bias) and the mean of its magnitude (abs. error), in units of the discounted return.",
+        "Value of an episode's first state minus the discounted return the episode then had: its"
+        " mean (bias) and the mean of its magnitude (abs. error), in units of that return.",
     )
-    return Table(
-        "values", "Value estimates against true returns", tuple(columns), tuple(rows), notes
-    )
+    title = "Value estimates against true returns"
+    return Table("values", title, tuple(columns), tuple(rows), notes)
 
 
 def model_error_table(summary: Mapping[str, Any]) -> Table:
