@@ -81,7 +81,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     if content is None:
         return {}
     if not isinstance(content, dict):
-        raise ConfigError("the top level must be a mapping", file=path, found=type(content).__name__)
+        raise ConfigError(
+            "the top level must be a mapping", file=path, found=type(content).__name__
+        )
     return content
 
 

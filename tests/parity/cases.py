@@ -168,7 +168,9 @@ class Case:
 
     def noise(self, dtype: torch.dtype = torch.float32) -> dict[str, torch.Tensor]:
         """Training noise by our names; the draws of the rollout's steps stacked."""
-        named = {re.sub(r"^\d+_", "", n[6:]): a for n, a in self.arrays.items() if n.startswith("noise/")}
+        named = {
+            re.sub(r"^\d+_", "", n[6:]): a for n, a in self.arrays.items() if n.startswith("noise/")
+        }
         steps = sorted(
             (n for n in named if re.fullmatch(r"rollout_h\d+_(z|eps)", n)),
             key=lambda n: int(re.search(r"\d+", n)[0]),

@@ -48,12 +48,21 @@ def forward(case, agent, batch, noise):
         for loss in part.losses(batch, noise):
             metrics |= {loss.name: loss.value, **loss.metrics}
     names = {"bc_loss": "actor_loss"} if case.agent_name == "mac_gau" else {}
-    out.update({names.get(k, k): v for k, v in metrics.items() if names.get(k, k) in known_losses(case)})
+    out.update(
+        {names.get(k, k): v for k, v in metrics.items() if names.get(k, k) in known_losses(case)}
+    )
     if case.agent_name == "mac":
         out["actor_loss"] = out["flow_loss"] + out["distill_loss"]
     if case.agent_name == "mac_fql":
         out["actor_loss"] = metrics["actor_loss"]
-    total = ["dynamics_loss", "success_loss", "reward_loss", "actor_loss", "value_loss", "critic_loss"]
+    total = [
+        "dynamics_loss",
+        "success_loss",
+        "reward_loss",
+        "actor_loss",
+        "value_loss",
+        "critic_loss",
+    ]
     total += ["flow_loss"] if case.agent_name == "mac_fql" else []
     out["total_loss"] = sum(out[name] for name in total if name in out)
     model = agent.parts["model"]
@@ -82,7 +91,10 @@ def forward(case, agent, batch, noise):
     out["critic_prediction"] = value.values.critic(*(x[0] for x in inputs))
     if case.candidates:
         candidates = torch.stack(
-            [behaviour.sample(s, g, z) for s, g, z in zip(states, goals, noise["rollout_z"], strict=False)]
+            [
+                behaviour.sample(s, g, z)
+                for s, g, z in zip(states, goals, noise["rollout_z"], strict=False)
+            ]
         )
         out["rollout_candidate_actions"] = flat(candidates)
         out["rollout_candidate_q"] = torch.stack(
