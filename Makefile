@@ -36,10 +36,9 @@ smoke: env  ## run the whole chain with tiny budgets; its numbers mean nothing
 test: env  ## run the whole test suite
 	@$(IN_VENV) pytest -n $(WORKERS) --dist loadgroup -m "not gpu" --durations 15
 
-lint: env  ## check the style of code and workflow
+lint: env  ## check the style of the code
 	@$(IN_VENV) ruff check .
 	@$(IN_VENV) ruff format --check .
-	@$(IN_VENV) snakemake --lint
 
 lock: env  ## renew constraints.txt from pyproject.toml (installs uv)
 	@$(VENV)/bin/python -m pip install -qq uv
