@@ -1,0 +1,129 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from mac.rng import stream
+from mac.stats.compare import compare, paired_variances
+from mac.stats.intervals import episode_interval, sampling_variance
+from mac.stats.scores import by_episode, cells
+from tests.unit.stats.rows import episode_rows, make_run
+from tests.unit.stats.simulate import covered
+
+TASKS = ["scene-play-singletask-task1-v0", "scene-play-singletask-task2-v0"]
+
+
+def rows_of(rates, seeds, episodes=20, skip=()):
+    """Rows of agents with the given rates, a number or a function of the seed."""
+    frames = []
+    for label, rate in rates.items():
+        for task in TASKS:
+            for seed in seeds:
+                if (label, task, seed) in skip:
+                    continue
+                run = make_run(label, task, seed, episodes=episodes)
+                p = rate(seed) if callable(rate) else rate
+                frames.append(episode_rows(run, p, stream(seed, label, task)))
+    return pd.concat(frames, ignore_index=True)
+
+
+def difference(rows, seeds, tasks=TASKS):
+    return compare(cells(rows), by_episode(rows), "mac", "flow_bc", tasks, seeds)
+
+
+def test_difference_by_hand():
+    rows = rows_of({"mac": 1.0, "flow_bc": 0.0}, [0, 1, 2, 3])
+    found = difference(rows, [0, 1, 2, 3])
+    assert found["difference"] == 1.0
+    assert found["probability_of_improvement"] == 1.0
+    assert found["seeds"] == 4 and found["tasks"] == 2
+    # All seeds agree exactly, which is no proof that others would.
+    assert found["ci_high"] == 1.0 and 0.8 < found["ci_low"] < 1.0
+    assert 0.8 < found["episode_ci_low"] < 1.0
+
+
+def test_an_agent_against_itself():
+    rows = rows_of({"mac": 0.5}, [0, 1, 2, 3])
+    rows = pd.concat([rows, rows.assign(agent="flow_bc")], ignore_index=True)
+    found = difference(rows, [0, 1, 2, 3])
+    assert found["difference"] == 0.0
+    assert found["ci_low"] < 0.0 < found["ci_high"]
+    assert found["probability_of_improvement"] == pytest.approx(0.5, abs=0.1)
+
+
+def test_pairing_removes_what_seeds_share():
+    """Seeds that are good or bad for both agents do not blur their difference."""
+    seeds = list(range(8))
+    rows = rows_of(
+        {"mac": lambda s: 0.2 + 0.1 * s, "flow_bc": lambda s: 0.1 + 0.1 * s}, seeds, episodes=200
+    )
+    found = difference(rows, seeds)
+    assert 0.0 < found["ci_low"] < 0.1 < found["ci_high"] < 0.2
+
+
+def test_few_seeds_leave_the_episodes_interval():
+    found = difference(rows_of({"mac": 0.7, "flow_bc": 0.2}, [0, 1], episodes=50), [0, 1])
+    assert found["ci_low"] is None and found["ci_reason"] == "too few seeds"
+    assert found["probability_ci_low"] is None
+    assert 0.2 < found["episode_ci_low"] < found["difference"] < found["episode_ci_high"] < 0.8
+
+
+def slow_cell(rows, task, seed):
+    values = {}
+    for label in ("mac", "flow_bc"):
+        own = rows[(rows["agent"] == label) & (rows["task"] == task) & (rows["seed"] == seed)]
+        values[label] = [bool(s) for s in own.sort_values("episode")["success"]]
+    deltas = [int(a) - int(b) for a, b in zip(values["mac"], values["flow_bc"], strict=True)]
+    padded = [*deltas, -1, 1]
+    mean = sum(padded) / len(padded)
+    variance = sum((d - mean) ** 2 for d in padded) / len(padded) / len(deltas)
+    return sum(deltas) / len(deltas), variance
+
+
+def test_the_episodes_interval_pairs_episode_by_episode():
+    seeds = [0, 1, 2]
+    rows = rows_of({"mac": 0.6, "flow_bc": 0.3}, seeds)
+    found = difference(rows, seeds)
+    slow = np.array([[slow_cell(rows, task, seed) for task in TASKS] for seed in seeds])
+    expected = episode_interval(slow[..., 0], slow[..., 1])
+    assert (found["episode_ci_low"], found["episode_ci_high"]) == pytest.approx(expected)
+    assert found["difference"] == pytest.approx(slow[..., 0].mean())
+
+
+def test_agents_with_other_numbers_of_episodes_are_not_paired_by_episode():
+    rows = rows_of({"mac": 0.6, "flow_bc": 0.3}, [0])
+    fewer = rows[(rows["agent"] == "mac") | (rows["episode"] < 10)]
+    found = difference(fewer, [0], TASKS[:1])
+    arms = by_episode(fewer)
+    variance = sum(
+        float(sampling_variance(arms[label, TASKS[0], 0].to_numpy()))
+        for label in ("mac", "flow_bc")
+    )
+    half = (found["episode_ci_high"] - found["episode_ci_low"]) / 2
+    assert half == pytest.approx(1.959964 * np.sqrt(variance), rel=1e-5)
+
+
+def test_only_seeds_that_both_completed_enter():
+    rows = rows_of(
+        {"mac": 0.9, "flow_bc": 0.1},
+        range(5),
+        skip={("mac", TASKS[1], 0), ("flow_bc", TASKS[0], 4)},
+    )
+    assert difference(rows, [0, 1, 2, 3, 4])["seeds"] == 3
+    nothing = difference(rows, [7])
+    assert nothing["seeds"] == 0 and nothing["difference"] is None
+    assert nothing["ci_reason"] == "no seed in common"
+
+
+def test_the_episodes_interval_of_a_difference_covers():
+    draws = stream(0, "paired-coverage")
+    count, seeds, tasks, episodes = 4000, 2, 2, 50
+    start = draws.random((count, seeds, tasks, episodes))  # both agents start from the same states
+    ours = start < 0.6
+    theirs = (start < 0.3) ^ (draws.random(start.shape) < 0.05)
+    truth = 0.6 - (0.3 * 0.95 + 0.7 * 0.05)
+    cell = ours.mean(-1) - theirs.mean(-1)
+    low, high = episode_interval(cell, paired_variances(ours.astype(float), theirs.astype(float)))
+    assert 0.94 <= covered(low, high, truth) <= 0.985
+    unpaired = sampling_variance(ours) + sampling_variance(theirs)
+    wide = episode_interval(cell, unpaired)
+    assert (wide[1] - wide[0]).mean() > 1.05 * (high - low).mean()

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from mac.rng import stream
+from mac.stats.estimators import iqm, iqm_standard_error, probability_of_improvement
+
+
+def slow_iqm(scores):
+    runs = sorted(float(x) for row in scores for x in row)
+    cut = len(runs) // 4
+    middle = runs[cut : len(runs) - cut]
+    return sum(middle) / len(middle)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 1), (2, 2), (3, 1), (4, 1), (5, 3), (8, 25)])
+def test_iqm_is_the_mean_of_the_middle_half(shape):
+    scores = stream(0, "iqm", *shape).random(shape)
+    assert iqm(scores) == pytest.approx(slow_iqm(scores), abs=1e-12)
+
+
+def test_iqm_by_hand_and_over_leading_axes():
+    assert iqm([[0.0], [1.0], [2.0], [100.0]]) == 1.5
+    many = stream(1, "iqm").random((6, 8, 5))
+    assert iqm(many) == pytest.approx([slow_iqm(one) for one in many])
+
+
+def test_one_outlier_does_not_move_the_iqm():
+    scores = np.linspace(0, 1, 12).reshape(4, 3)
+    moved = scores.copy()
+    moved[-1, -1] = 1e6
+    assert iqm(moved) == iqm(scores)
+
+
+def test_standard_error_of_one_task_is_tukey_and_mclaughlins():
+    x = stream(2, "iqm").normal(size=16)
+    winsorised = np.sort(x)
+    winsorised[:4], winsorised[-4:] = winsorised[4], winsorised[-5]
+    expected = winsorised.std(ddof=1) / (0.5 * np.sqrt(16))
+    assert iqm_standard_error(x[:, None]) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("shared", [0.0, 1.0])
+def test_standard_error_is_the_spread_of_the_estimate(shared):
+    draws = stream(3, "iqm", str(shared))
+    seeds, tasks = 12, 6
+    x = draws.normal(size=(4000, seeds, tasks)) + shared * draws.normal(size=(4000, seeds, 1))
+    assert np.sqrt((iqm_standard_error(x) ** 2).mean()) == pytest.approx(iqm(x).std(), rel=0.12)
+
+
+def slow_probability(ours, theirs):
+    wins = 0.0
+    for x in ours:
+        for y in theirs:
+            wins += 1.0 if x > y else 0.5 if x == y else 0.0
+    return wins / (len(ours) * len(theirs))
+
+
+def test_probability_of_improvement_counts_pairs():
+    draws = stream(4, "probability")
+    ours, theirs = draws.integers(0, 6, size=8) / 5, draws.integers(0, 6, size=5) / 5
+    found = probability_of_improvement(ours, theirs)
+    assert found == pytest.approx(slow_probability(ours, theirs))
+    assert found == pytest.approx(1.0 - probability_of_improvement(theirs, ours))
+    u = stats.mannwhitneyu(ours, theirs).statistic
+    assert found == pytest.approx(u / (len(ours) * len(theirs)))
+
+
+def test_probability_of_improvement_at_its_ends():
+    assert probability_of_improvement([1.0, 0.9], [0.1, 0.2]) == 1.0
+    assert probability_of_improvement([0.5, 0.5], [0.5]) == 0.5
+    both = probability_of_improvement(np.ones((3, 4)), np.zeros((3, 2)))
+    assert both.shape == (3,) and (both == 1.0).all()
