@@ -25,7 +25,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 comma := ,
 
-quick: env  ## run the quick experiment and print its table (about 15 minutes on 2 cores)
+quick: env  ## run the quick experiment and print its table
 	@$(IN_VENV) snakemake --cores all quick
 	@echo; cat results/quick/table.md
 
