@@ -66,24 +66,3 @@ def load_modules(
         except RuntimeError as error:
             reason = str(error).splitlines()[-1].strip()
             raise CheckpointError(f"does not fit part {name} ({reason})", file=path) from None
-
-
-def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Moments and step counts, as ``optimiser.<index>.<quantity>``."""
-    state = optimiser.state_dict()["state"]
-    return {
-        f"optimiser.{i}.{key}": torch.as_tensor(v)
-        for i, entry in state.items()
-        for key, v in entry.items()
-    }
-
-
-def load_optimiser(optimiser: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
-    """Restore what :func:`optimiser_tensors` saved."""
-    state: dict[int, dict[str, Tensor]] = {}
-    for name, tensor in tensors.items():
-        if name.startswith("optimiser."):
-            _, index, key = name.split(".")
-            state.setdefault(int(index), {})[key] = tensor
-    content = optimiser.state_dict()
-    optimiser.load_state_dict({"state": state, "param_groups": content["param_groups"]})

@@ -153,7 +153,7 @@ class Trainer:
         ):
             while self.state.step < s.steps:
                 step = self.state.step
-                self._set_rate(learning_rate(s.optimiser, step, s.steps))
+                self.optimiser.learning_rate = learning_rate(s.optimiser, step, s.steps)
                 metrics = self.update(
                     self.batch(self.view, "batch", step), self.noise("noise", step)
                 )
@@ -179,10 +179,6 @@ class Trainer:
                     raise Interrupted(number)
         self._write_metrics()
         self.resume.unlink(missing_ok=True)
-
-    def _set_rate(self, rate: float) -> None:
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
 
     def _check(self, finite: Tensor, metrics: Mapping[str, Tensor]) -> None:
         if not bool(finite):
@@ -236,7 +232,7 @@ class Trainer:
                     checkpoint.load_modules(modules, self.state.best_tensors, self.resume)
         tensors = checkpoint.module_tensors(self.parts)
         if last:
-            tensors.update(checkpoint.optimiser_tensors(self.optimiser))
+            tensors.update(self.optimiser.tensors())
         meta = {"stage": s.name, "seed": s.seed, "step": step}
         checkpoint.save(self.directory / checkpoint_name(step, s.steps), tensors, meta)
 
@@ -244,7 +240,7 @@ class Trainer:
         """The resumable state."""
         tensors = {
             **checkpoint.module_tensors(self.parts),
-            **checkpoint.optimiser_tensors(self.optimiser),
+            **self.optimiser.tensors(),
             **self.state.best_tensors,
         }
         meta = {"step": self.state.step, "rows": self.state.rows, "best": self.state.best}
@@ -255,7 +251,7 @@ class Trainer:
             return
         tensors, meta = checkpoint.load(self.resume, self.settings.device)
         checkpoint.load_modules(self.parts, tensors, self.resume)
-        checkpoint.load_optimiser(self.optimiser, tensors)
+        self.optimiser.load(tensors, self.resume)
         best = {n: t for n, t in tensors.items() if n.startswith("best.")}
         self.state = _State(meta["step"], meta["rows"], meta["best"], best)
 

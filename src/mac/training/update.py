@@ -11,6 +11,7 @@ from torch import Tensor
 from mac.components.part import Draw, Part
 from mac.config.schema import OptimiserConfig
 from mac.errors import ShapeError
+from mac.training.optimiser import Adam
 from mac.types import Batch
 
 
@@ -25,17 +26,9 @@ def learning_rate(config: OptimiserConfig, step: int, steps: int) -> float:
     return config.learning_rate * factor
 
 
-def adam(parts: Sequence[Part], config: OptimiserConfig) -> torch.optim.Optimizer:
-    """Adam over the trainable parameters; decoupled weight decay where the configuration asks for it."""
-    parameters = [p for part in parts for p in part.parameters() if p.requires_grad]
-    return torch.optim.AdamW(
-        parameters,
-        lr=config.learning_rate,
-        betas=(0.9, 0.999),
-        eps=1e-8,
-        weight_decay=config.weight_decay,
-        fused=True,
-    )
+def adam(parts: Sequence[Part], config: OptimiserConfig) -> Adam:
+    """Adam over the trainable parameters of some parts."""
+    return Adam([p for part in parts for p in part.parameters() if p.requires_grad], config)
 
 
 class Update:
@@ -48,7 +41,7 @@ class Update:
     def __init__(
         self,
         parts: Sequence[Part],
-        optimiser: torch.optim.Optimizer,
+        optimiser: Adam,
         *,
         lagged_target: bool = True,
     ) -> None:

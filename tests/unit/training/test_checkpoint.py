@@ -2,15 +2,17 @@ import pytest
 import torch
 from torch import nn
 
+from mac.config.schema import OptimiserConfig
 from mac.errors import CheckpointError
 from mac.training import checkpoint
+from mac.training.optimiser import Adam
 
 
 @pytest.fixture
 def trained():
     torch.manual_seed(0)
     module = nn.Linear(3, 2)
-    optimiser = torch.optim.AdamW(module.parameters(), fused=True)
+    optimiser = Adam(module.parameters(), OptimiserConfig())
     module(torch.ones(1, 3)).sum().backward()
     optimiser.step()
     return module, optimiser
@@ -20,7 +22,7 @@ def test_round_trip_and_equal_bytes(tmp_path, trained):
     module, optimiser = trained
     tensors = {
         **checkpoint.module_tensors({"m": module}),
-        **checkpoint.optimiser_tensors(optimiser),
+        **optimiser.tensors(),
     }
     for name in ("a", "b"):
         checkpoint.save(tmp_path / name, tensors, {"step": 7, "rows": [{"x": 0.5}]})
@@ -28,10 +30,10 @@ def test_round_trip_and_equal_bytes(tmp_path, trained):
     found, meta = checkpoint.load(tmp_path / "a")
     assert meta == {"step": 7, "rows": [{"x": 0.5}]}
     fresh = nn.Linear(3, 2)
-    other = torch.optim.AdamW(fresh.parameters(), fused=True)
+    other = Adam(fresh.parameters(), OptimiserConfig())
     checkpoint.load_modules({"m": fresh}, found, tmp_path / "a")
-    checkpoint.load_optimiser(other, found)
-    again = {**checkpoint.module_tensors({"m": fresh}), **checkpoint.optimiser_tensors(other)}
+    other.load(found, "a")
+    again = {**checkpoint.module_tensors({"m": fresh}), **other.tensors()}
     assert again.keys() == tensors.keys()
     assert all(torch.equal(again[key], tensors[key]) for key in tensors)
 
