@@ -220,9 +220,7 @@ def _paper_notes(paper: Mapping[str, Any], claims: Claims | None) -> tuple[str, 
     if SECOND_HAND in marks:
         notes.append(f"{SECOND_HAND} quoted second-hand, not read in the paper.")
     if OTHER_TASKS in marks:
-        notes.append(
-            f"{OTHER_TASKS} mean of {claims.tasks} tasks, which are not the tasks of ours."
-        )
+        notes.append(f"{OTHER_TASKS} over {claims.tasks} tasks, ours over others or fewer.")
     used = {claim.column for claim in shown}
     notes += [n.text for n in claims.notes if not n.columns or used & set(n.columns)]
     return tuple(notes)

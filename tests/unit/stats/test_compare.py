@@ -4,10 +4,10 @@ import pytest
 
 from mac.rng import stream
 from mac.stats.compare import compare, paired_variances
+from mac.stats.coverage import covered
 from mac.stats.intervals import episode_interval, sampling_variance
 from mac.stats.scores import by_episode, cells
 from tests.unit.stats.rows import episode_rows, make_run
-from tests.unit.stats.simulate import covered
 
 TASKS = ["scene-play-singletask-task1-v0", "scene-play-singletask-task2-v0"]
 

@@ -4,6 +4,7 @@ from scipy import stats
 
 from mac.rng import stream
 from mac.stats import intervals
+from mac.stats.coverage import covered, success_rates
 from mac.stats.intervals import (
     bootstrap_interval,
     episode_interval,
@@ -13,7 +14,6 @@ from mac.stats.intervals import (
     seed_interval,
     t_interval,
 )
-from tests.unit.stats.simulate import covered, success_rates
 
 RATE = (0.0, 1.0)
 
