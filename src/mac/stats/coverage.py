@@ -111,7 +111,7 @@ def main() -> None:
             print(_row([method, f"{mean:g}", *(f"{value:.1f}" for value in values)]))
     print()
     spreads = [(spread, shared) for spread in (0.0, 0.02, 0.1) for shared in (0.0, 1.0)][1:]
-    header = [f"spread {spread:g}, r = {shared:g}" for spread, shared in spreads]
+    header = [f"spread {s:g}, r = {r:g}" if s else "spread 0" for s, r in spreads]
     print(_row(["seeds × tasks", *header]), _row(["---"] + ["---:"] * len(spreads)), sep="\n")
     for seeds, tasks in ((1, 1), (2, 1), (2, 2), (3, 5), (8, 5)):
         values = [by_method(0.3, seeds, tasks, r, s, 20_000)["episodes"] for s, r in spreads]
