@@ -256,7 +256,7 @@ class Trainer:
         self.state = _State(meta["step"], meta["rows"], meta["best"], best)
 
     def _write_metrics(self) -> None:
-        names = list(dict.fromkeys(name for row in self.state.rows for name in row))
+        names = ["step", *sorted({name for row in self.state.rows for name in row} - {"step"})]
         text = io.StringIO()
         writer = csv.DictWriter(text, names, lineterminator="\n")
         writer.writeheader()
