@@ -70,11 +70,29 @@ class GoalMixture(Model):
         return self
 
 
+class ValueGoals(GoalMixture):
+    """Goals of the value functions: current state, uniform along the trajectory, or any."""
+
+    current: Fraction = 0.2
+    trajectory: Fraction = 0.5
+    random: Fraction = 0.3
+    geometric: bool = False
+
+
+class ActorGoals(GoalMixture):
+    """Goals of the behaviour policy: never the current state, geometric along the trajectory."""
+
+    current: Fraction = 0.0
+    trajectory: Fraction = 0.5
+    random: Fraction = 0.5
+    geometric: bool = True
+
+
 class GoalsConfig(Model):
     """Goal sampling in goal mode (data.md 5.1)."""
 
-    value: GoalMixture = GoalMixture(current=0.2, trajectory=0.5, random=0.3, geometric=False)
-    actor: GoalMixture = GoalMixture(current=0.0, trajectory=0.5, random=0.5, geometric=True)
+    value: ValueGoals = ValueGoals()
+    actor: ActorGoals = ActorGoals()
     negative: bool = Field(True, description="reward -1 until success; otherwise 1 at success")
 
 

@@ -1,0 +1,81 @@
+import pytest
+
+from mac.agents.base import agent_class
+from mac.config.load import Layer, pick_override, resolve
+from mac.config.schema import AgentConfig
+from mac.errors import ConfigError
+
+BASE = {"agent": "mac", "mode": "reward"}
+
+
+def layers(*values):
+    named = [Layer.of(f"layer{i}.yaml", v) for i, v in enumerate(values)]
+    return [Layer.of("built in", BASE), *named]
+
+
+def test_later_layers_win_and_every_value_remembers_its_layer():
+    found = resolve(layers({"discount": 0.9, "steps": 5}, {"discount": 0.8}), AgentConfig)
+    assert found.config.discount == 0.8
+    assert found.origins["discount"] == "layer1.yaml"
+    assert found.origins["steps"] == "layer0.yaml"
+    assert found.origins["chunk_length"] == "default"
+
+
+def test_nested_and_dotted_keys_mean_the_same():
+    nested = resolve(layers({"value": {"td_lambda": 0.5}}), AgentConfig)
+    dotted = resolve(layers({"value.td_lambda": 0.5}), AgentConfig)
+    assert nested.plain == dotted.plain
+
+
+def test_stages_take_shared_steps_batch_size_and_optimiser_unless_they_have_their_own():
+    shared = {
+        "steps": 7,
+        "batch_size": 3,
+        "optimiser.learning_rate": 0.1,
+        "optimiser.decay": "cosine",
+    }
+    own = {"heads": {"steps": 9, "optimiser": {"learning_rate": 0.2}}}
+    config = resolve(layers(shared, own), AgentConfig).config
+    assert (config.model.steps, config.model.batch_size) == (7, 3)
+    assert config.model.optimiser.learning_rate == 0.1
+    assert config.heads.steps == 9
+    assert config.heads.optimiser.learning_rate == 0.2
+    assert config.heads.optimiser.decay == "cosine"
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"discuont": 0.9}, r"layer0\.yaml: discuont: unknown key; did you mean discount\?"),
+        ({"value": {"tdlambda": 1}}, r"layer0\.yaml: value\.tdlambda: .*value\.td_lambda"),
+        ({"discount": 1.5}, r"layer0\.yaml: discount: .*less than 1.*found 1\.5"),
+        ({"chunk_length": 0}, r"layer0\.yaml: chunk_length: .*found 0"),
+        ({"chunk_length": "ten"}, r"layer0\.yaml: chunk_length: .*found 'ten'"),
+        ({"model.hidden_dims": []}, r"layer0\.yaml: model\.hidden_dims"),
+        ({"behaviour.policy": "vae"}, r"layer0\.yaml: behaviour\.policy: .*found 'vae'"),
+        ({"goals.value.random": 0.9}, r"layer0\.yaml: goals\.value: .*must be 1"),
+        ({"evaluate.execute_length": 99}, r"execute_length 99 exceeds chunk_length 10"),
+        ({"heads.keep": "best"}, r"layer0\.yaml: heads: keep: best needs validate_every"),
+        ({3: 4}, r"layer0\.yaml: 3: a key must be text"),
+    ],
+)
+def test_mistakes_name_file_key_and_value(values, message):
+    with pytest.raises(ConfigError, match=message) as caught:
+        resolve(layers(values), AgentConfig)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_agents_own_keys_are_known_to_it_alone():
+    values = {"agent": "mac_fql", "distill_weight": 2.0}
+    assert resolve(layers(values), agent_class("mac_fql").Config).config.distill_weight == 2.0
+    with pytest.raises(ConfigError, match="distill_weight: unknown key"):
+        resolve(layers(values), AgentConfig)
+
+
+def test_the_most_specific_pattern_wins_and_equal_ones_are_refused():
+    overrides = {"cube-*": {"discount": 0.9, "steps": 4}, "cube-single-*": {"discount": 0.8}}
+    layer = pick_override(overrides, "cube-single-play", "a.yaml")
+    assert layer.values == {"discount": 0.8, "steps": 4}
+    assert pick_override(overrides, "scene-play", "a.yaml").values == {}
+    with pytest.raises(ConfigError, match=r"a\.yaml: overrides: two patterns match cube-single"):
+        pick_override({"cube-*": {}, "*-play": {}}, "cube-single-play", "a.yaml")

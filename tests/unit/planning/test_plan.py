@@ -1,0 +1,243 @@
+import json
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+import yaml
+
+from mac.errors import ConfigError, DeviceError
+from mac.planning import estimate
+from mac.planning.experiment import available, listed
+from mac.planning.plan import Plan
+
+SUITE = {
+    "mode": "reward",
+    "environments": {
+        "cube-single": {
+            "dataset": "cube-single-play",
+            "env_id": "cube-single-v0",
+            "tasks": 5,
+            "observation_dim": 28,
+            "action_dim": 5,
+            "goal_dim": 3,
+            "max_episode_steps": 200,
+            "success_timing": "pre",
+        }
+    },
+    "unavailable": {"cube-lost": "hosted nowhere"},
+}
+
+
+@pytest.fixture
+def write(tmp_path, monkeypatch):
+    """Writes configuration files that take precedence over the repository's."""
+    monkeypatch.setenv("MAC_CONFIG_PATH", str(tmp_path))
+
+    def write(kind, name, content):
+        path = tmp_path / kind / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
+        from mac.planning import experiment
+
+        experiment._read.cache_clear()
+        return path
+
+    write("suites", "reward", SUITE)
+    write("suites", "goal", {**SUITE, "mode": "goal"})
+    yield write
+
+
+def experiment(**changes):
+    content = {
+        "title": "t",
+        "caption": "c",
+        "suites": {"reward": {"cube-single": [1, 2]}},
+        "agents": {"mac": {}, "flow_bc": {}},
+        "seeds": [0, 1],
+        "set": {"schedule": "staged", "steps": 10, "data.source": "collect"},
+    }
+    return {**content, **changes}
+
+
+def counts(plan):
+    return Counter(job.rule for job in plan)
+
+
+def test_stages_are_shared_by_tasks_and_by_agents(write):
+    write("experiments", "x", experiment())
+    assert counts(Plan(["x"])) == {
+        "collect": 1,
+        "build": 1,
+        "train_model": 2,
+        "train_behaviour": 2,
+        "train_heads": 4,
+        "train_value": 4,
+        "evaluate": 8,
+        "aggregate": 1,
+        "render": 1,
+    }
+
+
+def test_goal_mode_trains_once_for_all_tasks(write):
+    write("experiments", "x", experiment(suites={"goal": {"cube-single": None}}))
+    plan = Plan(["x"])
+    assert counts(plan)["train_value"] == 2
+    assert counts(plan)["evaluate"] == 4
+    assert len(plan.find("evaluate", label="mac", seed=0).tasks) == 5
+
+
+def test_model_is_shared_across_modes_and_agents_of_equal_chunk_length(write):
+    agents = {"mac": {}, "mac_gau": {}, "model_error": {}, "mac_fql": {"set": {"chunk_length": 10}}}
+    write("experiments", "x", experiment(agents=agents))
+    write("experiments", "y", experiment(suites={"goal": {"cube-single": None}}))
+    assert counts(Plan(["x", "y"]))["train_model"] == 2
+    write("experiments", "x", experiment(agents={**agents, "mac_fql": {}}))
+    assert counts(Plan(["x"]))["train_model"] == 4
+
+
+def test_shared_runs_keep_each_experiments_label(write):
+    write("experiments", "x", experiment())
+    write("experiments", "y", experiment(agents={"other": {"agent": "mac"}, "flow_bc": {}}))
+    plan = Plan(["x", "y"])
+    assert {run.label for run in plan.runs["y"]} == {"other", "flow_bc"}
+    assert {r.job.directory for r in plan.runs["x"]} == {r.job.directory for r in plan.runs["y"]}
+
+
+def marks(plan):
+    """Fingerprints by rule and, for evaluations, agent."""
+    found = {}
+    for job in plan:
+        key = f"{job.rule} {job.agent}" if job.rule == "evaluate" else job.rule
+        found.setdefault(key, set()).add(job.fingerprint)
+    return found
+
+
+REPORT = {"aggregate", "render"}
+BOTH = {"evaluate mac", "evaluate flow_bc"}
+ALL = {"collect", "build", "train_model", "train_heads", "train_behaviour", "train_value"}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "affected"),
+    [
+        ("evaluate.episodes", 3, BOTH | REPORT),
+        ("evaluate.num_candidates", 3, BOTH | REPORT),
+        ("report.checkpoint", "mean_last_3", REPORT),
+        ("value.td_lambda", 0.5, {"train_value", "evaluate mac"} | REPORT),
+        ("value.checkpoint_every", 5, {"train_value", "evaluate mac"} | REPORT),
+        ("compute.precision", "bf16", {"train_value", "evaluate mac"} | REPORT),
+        ("compute.threads", 2, set()),
+        ("compute.save_every_s", 2.0, set()),
+        ("heads.hidden_dims", [8], {"train_heads", "train_value", "evaluate mac"} | REPORT),
+        ("model.hidden_dims", [8], {"train_model", "train_value", "evaluate mac"} | REPORT),
+        ("behaviour.flow_steps", 3, {"train_behaviour", "train_value"} | BOTH | REPORT),
+        ("chunk_length", 5, ALL - {"collect", "build"} | BOTH | REPORT),
+        ("batch_size", 5, ALL - {"collect", "build"} | BOTH | REPORT),
+        ("data.normalizer", "train", ALL - {"collect", "build"} | BOTH | REPORT),
+        ("data.train_episodes", 5, ALL | BOTH | REPORT),
+        ("data.seed", 5, ALL | BOTH | REPORT),
+    ],
+)
+def test_a_changed_value_changes_exactly_what_depends_on_it(write, key, value, affected):
+    content = experiment()
+    write("experiments", "x", content)
+    before = marks(Plan(["x"]))
+    write("experiments", "x", experiment(set={**content["set"], key: value}))
+    after = marks(Plan(["x"]))
+    assert {name for name in before if before[name] != after[name]} == affected
+
+
+def test_comments_and_order_change_nothing(write):
+    content = experiment()
+    write("experiments", "x", content)
+    before = marks(Plan(["x"]))
+    turned = dict(reversed(content.items())) | {"set": dict(reversed(content["set"].items()))}
+    write("experiments", "x", "# a comment\n" + yaml.safe_dump(turned, sort_keys=False))
+    assert marks(Plan(["x"])) == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sedes": [1]}, r"x\.yaml: sedes: .*expected title"),
+        ({"seeds": []}, r"x\.yaml: seeds"),
+        (
+            {"suites": {"reward": {"cube-none": None}}},
+            r"cube-none: environment unknown to the suite",
+        ),
+        ({"suites": {"nowhere": {}}}, r"nowhere: no suite of this name; expected .*reward"),
+        ({"suites": {"reward": {"cube-single": [9]}}}, r"no such task.*found 9"),
+        ({"agents": {"mca": {}}}, r"agent: unknown agent; found mca; expected .*mac"),
+        (
+            {"agents": {"mac": {"set": {"chunk_length": 10}}}},
+            r"chunk_length: this value changes nothing",
+        ),
+        ({"set": {"discuont": 1}}, r"x\.yaml: discuont: unknown key; did you mean discount"),
+    ],
+)
+def test_mistakes_are_named_in_one_line(write, changes, message):
+    write("experiments", "x", experiment(**changes))
+    with pytest.raises(ConfigError, match=message) as caught:
+        Plan(["x"])
+    assert "\n" not in str(caught.value)
+
+
+def test_an_impossible_pairing_is_refused_by_name(write, monkeypatch):
+    from mac.agents.flow_bc import FlowBC
+
+    monkeypatch.setattr(FlowBC, "modes", ("goal",))
+    write("experiments", "x", experiment())
+    with pytest.raises(
+        ConfigError, match=r"agents\.flow_bc: agent flow_bc does not know reward mode"
+    ):
+        Plan(["x"])
+
+
+def test_an_environment_without_data_is_left_out_and_reported(write):
+    write(
+        "experiments", "x", experiment(suites={"reward": {"cube-single": [1], "cube-lost": None}})
+    )
+    plan = Plan(["x"])
+    assert plan.unavailable == {"cube-lost": "hosted nowhere"}
+    assert "no data: cube-lost (hosted nowhere)" in estimate.text(estimate.estimate(plan, ["x"]))
+
+
+def test_all_shipped_experiments_plan_within_the_limit():
+    assert set(listed()) <= set(available())
+    assert {"smoke", "quick", "schedule_check", "reward_1m", "goal_100m", "model_error"} <= set(
+        available()
+    )
+    assert 1000 < len(Plan(available())) <= 10_000
+
+
+def test_work_for_a_gpu_is_refused_without_one(monkeypatch):
+    monkeypatch.setattr(estimate, "has_gpu", lambda: False)
+    monkeypatch.delenv("MAC_INSIST", raising=False)
+    plan = Plan(["reward_1m"])
+    result = estimate.estimate(plan, ["reward_1m"])
+    with pytest.raises(
+        DeviceError, match=r"GPU-hours.*snakemake --cores all quick.*MAC_INSIST=1"
+    ) as e:
+        estimate.check_gpu(plan, result)
+    assert "\n" not in str(e.value)
+    monkeypatch.setenv("MAC_INSIST", "1")
+    estimate.check_gpu(plan, result)
+    monkeypatch.delenv("MAC_INSIST")
+    quick = Plan(["quick"])
+    estimate.check_gpu(quick, estimate.estimate(quick, ["quick"]))
+
+
+def test_planning_is_light_and_prints_json():
+    code = (
+        "import sys; sys.argv = ['mac', 'plan', 'quick', '--json']\n"
+        "from mac.cli import main\n"
+        "main(standalone_mode=False)\n"
+        "heavy = {'torch', 'ogbench', 'pandas', 'scipy', 'pyarrow'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert {"jobs", "downloads_gb", "disk_gb", "hours"} <= result.keys()
+    assert result["downloads_gb"] == 0
