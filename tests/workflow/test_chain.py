@@ -1,0 +1,166 @@
+"""The real workflow on a toy environment: done-ness, interruption, errors."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+import yaml
+
+from .conftest import BIN, EXPERIMENT, ROOT, Project
+
+pytestmark = pytest.mark.xdist_group("workflow")  # the tests share one run
+
+ALL = {
+    "train_model": 2,
+    "train_heads": 2,
+    "train_behaviour": 2,
+    "train_value": 2,
+    "evaluate": 4,
+    "aggregate": 1,
+    "render": 1,
+}
+
+
+def changed(key, value):
+    return {**EXPERIMENT, "set": {**EXPERIMENT["set"], key: value}}
+
+
+def test_ends_with_tables_and_figures(finished):
+    results = finished.folder / "results" / "tiny"
+    for name in ("scores.csv", "summary.json", "table.md", "table.tex", "table.html"):
+        assert (results / name).stat().st_size > 0
+    assert len((results / "scores.csv").read_text().splitlines()) == 1 + 2 * 2
+    assert not list((finished.folder / "results" / ".resume").rglob("state"))
+
+
+def test_a_clone_without_metadata_has_nothing_to_do(finished, tmp_path):
+    assert finished.clone(tmp_path / "clone").planned("tiny") == {}
+
+
+def test_modification_times_mean_nothing(finished, tmp_path):
+    clone = finished.clone(tmp_path / "clone")
+    clock = random.Random(0)
+    for path in (clone.folder / "results").rglob("*"):
+        moment = time.time() - clock.uniform(0, 1e6)
+        os.utime(path, (moment, moment))
+    assert clone.planned("tiny") == {}
+
+
+def test_what_is_committed_is_enough(finished, tmp_path):
+    """A clone has tables and stamps, not the stages and the data."""
+    clone = finished.clone(tmp_path / "clone")
+    shutil.rmtree(clone.folder / "results" / "stages")
+    shutil.rmtree(clone.folder / "data")
+    assert clone.planned("tiny") == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "expected"),
+    [
+        (
+            "value",
+            {**EXPERIMENT["set"]["value"], "td_lambda": 0.5},
+            {"train_value": 2, "evaluate": 2},
+        ),
+        ("heads.hidden_dims", [8], {"train_heads": 2, "train_value": 2, "evaluate": 2}),
+        ("report.checkpoint", "mean_last_3", {}),
+        ("batch_size", 8, {k: v for k, v in ALL.items() if k not in ("aggregate", "render")}),
+    ],
+)
+def test_a_changed_value_plans_exactly_what_depends_on_it(finished, tmp_path, key, value, expected):
+    clone = finished.clone(tmp_path / "clone")
+    clone.write("experiments/tiny", changed(key, value))
+    assert clone.planned("tiny") == {**expected, "aggregate": 1, "render": 1}
+
+
+def test_comments_plan_nothing(finished, tmp_path):
+    clone = finished.clone(tmp_path / "clone")
+    path = clone.folder / "configs" / "experiments" / "tiny.yaml"
+    path.write_text("# comment\n" + path.read_text())
+    assert clone.planned("tiny") == {}
+
+
+def test_a_table_that_disagrees_with_its_stamp_is_refused_in_one_line(finished, tmp_path):
+    clone = finished.clone(tmp_path / "clone")
+    table = clone.folder / "results" / "tiny" / "table.md"
+    table.write_text(table.read_text() + "\nbetter\n")
+    done = clone.snakemake("-n", "tiny")
+    assert done.returncode != 0
+    lines = [line for line in done.stdout.splitlines() if line.startswith("mac:")]
+    assert len(lines) == 1
+    assert "table.md: file differs from its stamp" in lines[0]
+    assert "Traceback" not in done.stdout
+
+
+def test_going_back_to_old_values_rebuilds_the_table(finished, tmp_path):
+    """Tables have fixed names: an old stamp must not vouch for newer files."""
+    clone = finished.clone(tmp_path / "clone")
+    clone.write("experiments/tiny", changed("report.checkpoint", "mean_last_3"))
+    assert clone.snakemake("tiny").returncode == 0
+    clone.write("experiments/tiny", EXPERIMENT)
+    assert clone.planned("tiny") == {"aggregate": 1, "render": 1}
+
+
+def test_one_core_and_a_killed_run_give_the_same_bytes(finished, tmp_path):
+    project = Project.create(tmp_path / "killed")
+    slow = {**EXPERIMENT, "set": {**EXPERIMENT["set"], "compute.save_every_s": 0.01}}
+    project.write("experiments/tiny", slow)
+    process = subprocess.Popen(
+        [BIN / "snakemake", "--cores", "1", "tiny"],
+        cwd=project.folder,
+        env=project.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    resume = project.folder / "results" / ".resume"
+    deadline = time.monotonic() + 120
+    while not list(resume.rglob("*/seed*/state")) and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    assert process.poll() is None, "nothing was left to kill"
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    project.snakemake("--unlock", "tiny")
+    done = project.snakemake("tiny", cores=1)
+    assert done.returncode == 0, done.stdout
+    whole, again = finished.canonical(), project.canonical()
+    assert whole.keys() == again.keys()
+    assert [name for name in whole if whole[name] != again[name]] == []
+
+
+def test_damaged_data_fail_with_one_clear_line_and_spare_the_rest(finished, tmp_path):
+    clone = finished.clone(tmp_path / "clone")
+    clone.write("experiments/tiny", changed("batch_size", 8))
+    store = next((clone.folder / "data" / "stores").iterdir())
+    path = store / "train_rewards.npy"
+    path.write_bytes(path.read_bytes()[:-64])
+    done = clone.snakemake("tiny")
+    assert done.returncode != 0
+    assert "train_rewards.npy" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+def test_every_shipped_experiment_plans(tmp_path):
+    project = Project.create(tmp_path / "fresh")
+    names = [p.stem for p in (ROOT / "configs" / "experiments").glob("*.yaml")]
+    done = project.snakemake("-n", *names)
+    assert done.returncode == 0, done.stdout
+    listed = yaml.safe_load((ROOT / "configs" / "config.yaml").read_text())["experiments"]
+    assert set(listed) <= set(names)
+
+
+def test_a_gpu_experiment_runs_nothing_without_a_gpu(tmp_path):
+    project = Project.create(tmp_path / "fresh")
+    if any(name.startswith("nvidia") for name in os.listdir("/dev")):
+        pytest.skip("this machine has a GPU")
+    done = project.snakemake("model_error")
+    assert done.returncode != 0
+    assert "needs a GPU" in done.stdout and "snakemake --cores all quick" in done.stdout
+    assert not (project.folder / "data").exists()
