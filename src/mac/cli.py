@@ -49,6 +49,9 @@ def selecting(*, seed: bool = True) -> Callable[[Callable[..., None]], Callable[
     """Options that name one job of an experiment's plan."""
 
     def add(function: Callable[..., None]) -> Callable[..., None]:
+        function = click.option(
+            "--fingerprint", default=None, help="of the job, where several bear these names"
+        )(function)
         if seed:
             function = click.option("--seed", type=int, required=True, help="run seed")(function)
             function = click.option(
@@ -71,8 +74,8 @@ def _plan(*experiments: str) -> Any:
 def _training_verb(rule: str, text: str) -> None:
     @main.command(rule, help=text)
     @selecting()
-    def verb(experiment: str, label: str, task: str, seed: int) -> None:
-        job = _plan(experiment).find(rule, label=label, task=task, seed=seed)
+    def verb(experiment: str, **names: Any) -> None:
+        job = _plan(experiment).find(rule, **names)
         from mac.training.run import train
 
         train(job)
@@ -90,9 +93,9 @@ for _rule, _text in {
 
 @main.command()
 @selecting()
-def evaluate(experiment: str, label: str, task: str, seed: int) -> None:
+def evaluate(experiment: str, **names: Any) -> None:
     """Play the episodes of one run, all checkpoints and tasks."""
-    job = _plan(experiment).find("evaluate", label=label, task=task, seed=seed)
+    job = _plan(experiment).find("evaluate", **names)
     from mac.evaluation.run import evaluate as run
 
     run(job)
@@ -130,9 +133,9 @@ def data() -> None:
 @data.command()
 @selecting(seed=False)
 @click.option("--workers", default=1, show_default=True, help="processes collecting episodes")
-def collect(experiment: str, task: str, workers: int) -> None:
+def collect(experiment: str, workers: int, **names: Any) -> None:
     """Collect episodes with the scripted oracle."""
-    job = _plan(experiment).find("collect", task=task)
+    job = _plan(experiment).find("collect", **names)
     from mac.data.collect import collect as run
     from mac.planning.plan import RESULTS
 
@@ -150,9 +153,9 @@ def collect(experiment: str, task: str, workers: int) -> None:
 
 @data.command()
 @selecting(seed=False)
-def fetch(experiment: str, task: str) -> None:
+def fetch(experiment: str, **names: Any) -> None:
     """Download released files."""
-    job = _plan(experiment).find("fetch", task=task)
+    job = _plan(experiment).find("fetch", **names)
     from mac.data.fetch import fetch as run
     from mac.io import sha256_file, write_json
     from mac.planning.sources import addresses
@@ -165,9 +168,9 @@ def fetch(experiment: str, task: str) -> None:
 
 @data.command()
 @selecting(seed=False)
-def build(experiment: str, task: str) -> None:
+def build(experiment: str, **names: Any) -> None:
     """Build the memory-mapped store of a data set."""
-    job = _plan(experiment).find("build", task=task)
+    job = _plan(experiment).find("build", **names)
     from mac.data.build import build as run
 
     source = job.upstream["raw"]

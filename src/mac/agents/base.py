@@ -34,6 +34,8 @@ class Stage:
         name: the stage's name; rule and verb are ``train_<name>``.
         revision: raised whenever the stage's numbers change, so that old artefacts no longer count.
         reads: dotted keys, or whole sections, of the configuration whose values the stage depends on.
+        variants: keys of options that enter the fingerprint only where they are on, so that a new option, off by
+            default, does not make work that is done count as undone.
         needs: stages whose result this one uses.
         scope: ``dataset`` where one artefact serves every task of a dataset, ``task`` where the reward matters.
         section: section of the configuration with the stage's steps, batch size and optimiser; the top level
@@ -43,6 +45,7 @@ class Stage:
     name: str
     revision: int
     reads: tuple[str, ...]
+    variants: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     scope: str = "dataset"
     section: str = ""
@@ -76,9 +79,18 @@ class Agent:
     @classmethod
     def joint_stage(cls) -> Stage:
         """Stage that trains all parts together, every loss each step (the original's schedule)."""
-        reads = sorted({key for stage in cls.stages for key in stage.reads})
+        reads = {key for stage in cls.stages for key in stage.reads}
+        if "value" not in reads:
+            reads.add("value.checkpoint_every")
+        variants = sorted({key for stage in cls.stages for key in stage.variants})
         revision = sum(stage.revision for stage in cls.stages)
-        return Stage("joint", revision, ("steps", "batch_size", "optimiser", *reads), scope="task")
+        return Stage(
+            "joint",
+            revision,
+            ("steps", "batch_size", "optimiser", *sorted(reads)),
+            tuple(variants),
+            scope="task",
+        )
 
     def build(self) -> Mapping[str, Part]:
         """Learnable parts by stage name, in the order of ``stages``."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ class Layer:
     Attributes:
         name: how the layer is called in messages, for instance ``agents/mac.yaml``.
         values: by dotted key.
-        must_change: refuse values that equal what lower layers say.
+        must_change: a value that changes nothing in any configuration misleads its reader; see :func:`refuse_idle`.
     """
 
     name: str
@@ -71,8 +72,8 @@ class Layer:
         return cls(name, dict(flatten(values or {}, name)), must_change)
 
 
-def pick_override(overrides: Mapping[str, Any], name: str, file: str) -> Layer:
-    """The layer of the most specific pattern that matches ``name``; two equally specific ones are an error.
+def matching(overrides: Mapping[str, Any], name: str, file: str) -> list[Layer]:
+    """Layers of the patterns that match ``name``, the most specific last; equally specific ones are an error.
 
     A pattern is a shell pattern; the more literal characters, the more specific.
     """
@@ -82,19 +83,16 @@ def pick_override(overrides: Mapping[str, Any], name: str, file: str) -> Layer:
         return len(pattern) - sum(pattern.count(c) for c in "*?[]")
 
     matches.sort(key=literal)
-    if len(matches) > 1 and literal(matches[-1]) == literal(matches[-2]):
-        raise ConfigError(
-            f"two patterns match {name} equally well",
-            file=file,
-            key="overrides",
-            found=" and ".join(matches[-2:]),
-        )
-    layers = [dict(flatten(overrides[p] or {}, file)) for p in matches]
-    return Layer(
-        f"{file} ({matches[-1]})" if matches else file,
-        {k: v for x in layers for k, v in x.items()},
-        True,
-    )
+    for first, second in pairwise(matches):
+        if literal(first) == literal(second):
+            raise ConfigError(
+                f"two patterns match {name} equally well",
+                file=file,
+                key="overrides",
+                found=f"{first} and {second}",
+                remedy="make one of them longer",
+            )
+    return [Layer.of(f"{file} ({p})", overrides[p], must_change=True) for p in matches]
 
 
 @dataclass
@@ -104,11 +102,13 @@ class Resolved:
     Attributes:
         config: the values, typed.
         origins: the layer each dotted key came from; ``default`` for the schema's own.
+        layers: what was merged, lowest first.
         changed: keys of each layer that changed a value.
     """
 
     config: AgentConfig
     origins: Mapping[str, str]
+    layers: Sequence[Layer] = ()
     changed: Mapping[str, set[str]] = field(default_factory=dict)
 
     @cached_property
@@ -151,7 +151,24 @@ def resolve(layers: Sequence[Layer], model: type[AgentConfig]) -> Resolved:
         config = model.model_validate(_share(nested))
     except ValidationError as error:
         raise _readable(error, origins) from None
-    return Resolved(config, {key: origins.get(key, "default") for key in known}, changed)
+    whole = {key: origins.get(key, "default") for key in known}
+    return Resolved(config, whole, tuple(layers), changed)
+
+
+def refuse_idle(resolved: Iterable[Resolved]) -> None:
+    """Refuse the values of layers that must change something and change nothing in any configuration."""
+    layers: dict[str, Layer] = {}
+    changed: dict[str, set[str]] = {}
+    for one in resolved:
+        for layer in one.layers:
+            layers[layer.name] = layer
+            changed.setdefault(layer.name, set()).update(one.changed.get(layer.name, ()))
+    for name, layer in layers.items():
+        idle = [key for key in layer.values if layer.must_change and key not in changed[name]]
+        if idle:
+            raise ConfigError(
+                "this value changes nothing", file=name, key=idle[0], remedy="remove it"
+            )
 
 
 def _plain(value: Any) -> Any:

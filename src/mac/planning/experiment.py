@@ -7,15 +7,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from mac.agents.base import Agent, agent_class
-from mac.config.load import Layer, Resolved, pick_override, resolve
+from mac.config.load import Layer, Resolved, matching, refuse_idle, resolve
 from mac.envs.registry import EnvSpec
 from mac.errors import ConfigError
 from mac.io import read_yaml
+
+
+def _distinct(numbers: list[int]) -> list[int]:
+    if len(set(numbers)) < len(numbers):
+        raise ValueError("a number is listed twice")
+    return numbers
+
+
+Numbers = Annotated[
+    list[Annotated[int, Field(ge=0, strict=True)]], Field(min_length=1), AfterValidator(_distinct)
+]
 
 
 class _File(BaseModel):
@@ -23,9 +34,12 @@ class _File(BaseModel):
 
 
 class SuiteFile(_File):
-    """A suite: its mode, its environments, and values that hold in it."""
+    """A suite: its mode, its environments, and values that hold in it.
 
-    mode: str
+    An environment's line may end with ``set``: values that hold in this environment alone.
+    """
+
+    mode: Literal["reward", "goal"]
     environments: Mapping[str, Mapping[str, Any]]
     unavailable: Mapping[str, str] = Field(
         {}, description="environments whose data cannot be had, and why"
@@ -52,9 +66,11 @@ class ExperimentFile(_File):
 
     title: str
     caption: str
-    suites: Mapping[str, Mapping[str, list[int] | None]]
-    agents: Mapping[str, AgentEntry | None]
-    seeds: list[int] = Field(min_length=1)
+    suites: Mapping[str, Annotated[Mapping[str, Numbers | None], Field(min_length=1)]] = Field(
+        min_length=1
+    )
+    agents: Mapping[str, AgentEntry | None] = Field(min_length=1)
+    seeds: Numbers
     set: Mapping[str, Any] = {}
     suite_set: Mapping[str, Mapping[str, Any]] = {}
     requires_gpu: bool = False
@@ -90,7 +106,8 @@ def _read(path: Path, model: type[_File]) -> Any:
         key = ".".join(map(str, first["loc"]))
         found = None if isinstance(first["input"], dict) else repr(first["input"])
         known = ", ".join(model.model_fields) if first["type"] == "extra_forbidden" else None
-        raise ConfigError(first["msg"], file=path, key=key, found=found, expected=known) from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(message, file=path, key=key, found=found, expected=known) from None
 
 
 @dataclass(frozen=True)
@@ -115,6 +132,7 @@ class Experiment:
     @cached_property
     def cells(self) -> list[Cell]:
         """Every agent on every environment whose data can be had."""
+        self._check_names()
         cells = []
         for suite_name, chosen in self.file.suites.items():
             path = find("suites", suite_name)
@@ -130,15 +148,16 @@ class Experiment:
                         key=f"suites.{suite_name}.{name}",
                         expected=", ".join(suite.environments),
                     )
-                spec = EnvSpec.from_line(name, suite.environments[name], file=path)
+                line = {k: v for k, v in suite.environments[name].items() if k != "set"}
+                spec = EnvSpec.from_line(name, line, file=path)
                 numbers = tuple(tasks or range(1, spec.tasks + 1))
                 for number in numbers:
                     spec.check_task(number)
                 cells += [
-                    self._cell(label, entry or AgentEntry(), suite_name, suite, spec, numbers)
+                    self._cell(label, entry or AgentEntry(), suite_name, path, suite, spec, numbers)
                     for label, entry in self.file.agents.items()
                 ]
-        self._check_effect(cells)
+        refuse_idle(cell.resolved for cell in cells)
         return cells
 
     def _cell(
@@ -146,6 +165,7 @@ class Experiment:
         label: str,
         entry: AgentEntry,
         suite_name: str,
+        suite_path: Path,
         suite: SuiteFile,
         spec: EnvSpec,
         tasks: tuple[int, ...],
@@ -160,39 +180,51 @@ class Experiment:
             )
         agent_path = find("agents", agent.name)
         file: AgentFile = _read(agent_path, AgentFile)
-        where = str(self.path)
+        own = Layer.of(
+            f"{suite_path} ({spec.name})",
+            suite.environments[spec.name].get("set"),
+            must_change=True,
+        )
         resolved = resolve(
             [
                 Layer.of("built in", {"agent": agent.name, "mode": suite.mode}),
                 Layer.of(str(find_base()), read_base()),
-                Layer.of(f"suites/{suite_name}.yaml", suite.set),
+                Layer.of(str(suite_path), suite.set),
+                own,
                 Layer.of(str(agent_path), file.set),
-                pick_override(file.overrides, spec.dataset, str(agent_path)),
-                Layer.of(where, self.file.set),
-                Layer.of(f"{where} (suite_set.{suite_name})", self.file.suite_set.get(suite_name)),
-                Layer.of(f"{where} (agents.{label})", entry.set),
+                *matching(file.overrides, spec.dataset, str(agent_path)),
+                self._layer("", self.file.set),
+                self._layer(f"suite_set.{suite_name}", self.file.suite_set.get(suite_name)),
+                self._layer(f"agents.{label}", entry.set),
             ],
             agent.Config,
         )
         return Cell(label, agent, spec, tasks, resolved)
 
-    def _check_effect(self, cells: list[Cell]) -> None:
-        """Refuse values of this file that change nothing anywhere: they mislead whoever reads them."""
-        where = str(self.path)
-        layers = {where: self.file.set}
-        layers |= {f"{where} (suite_set.{s})": v for s, v in self.file.suite_set.items()}
-        layers |= {
-            f"{where} (agents.{label})": entry.set
-            for label, entry in self.file.agents.items()
-            if entry is not None
-        }
-        for name, values in layers.items():
-            changed = set().union(*(cell.resolved.changed.get(name, set()) for cell in cells))
-            for key in Layer.of(name, values).values:
-                if cells and key not in changed:
-                    raise ConfigError(
-                        "this value changes nothing", file=name, key=key, remedy="remove it"
-                    )
+    def _layer(self, part: str, values: Mapping[str, Any] | None) -> Layer:
+        """Layer of a part of this file."""
+        name = f"{self.path} ({part})" if part else str(self.path)
+        return Layer.of(name, values, must_change=True)
+
+    def _check_names(self) -> None:
+        """Refuse parts of this file that refer to something it does not have."""
+        file = self.file
+        if file.baseline is not None and file.baseline not in file.agents:
+            raise ConfigError(
+                "no agent of this experiment",
+                file=self.path,
+                key="baseline",
+                found=file.baseline,
+                expected=", ".join(file.agents),
+            )
+        for name in file.suite_set:
+            if name not in file.suites:
+                raise ConfigError(
+                    "no suite of this experiment",
+                    file=self.path,
+                    key=f"suite_set.{name}",
+                    expected=", ".join(file.suites),
+                )
 
 
 def find_base() -> Path:

@@ -130,7 +130,7 @@ class Job:
         options = ["--experiment", self.experiment, "--task", self.task]
         if self.seed is not None:
             options += ["--agent", self.label, "--seed", str(self.seed)]
-        return options
+        return [*options, "--fingerprint", self.fingerprint]
 
     def record(self) -> dict[str, Any]:
         """What ``run.yaml`` says of the job."""
@@ -154,6 +154,11 @@ def task_name(environment: EnvSpec, mode: str, number: int) -> str:
 
 def _slice(cell: Cell, keys: Iterable[str]) -> dict[str, Any]:
     return {key: cell.resolved.value(key) for key in keys}
+
+
+def _switched_on(cell: Cell, stage: Stage) -> list[str]:
+    """The stage's variants that are on; those that are off leave its fingerprint alone."""
+    return [key for key in stage.variants if cell.resolved.value(key)]
 
 
 class Plan:
@@ -189,16 +194,30 @@ class Plan:
             )
         return self._jobs[path]
 
-    def find(self, rule: str, **wanted: Any) -> Job:
+    def find(self, rule: str, *, fingerprint: str | None = None, **wanted: Any) -> Job:
         """The one job of a rule with the given attributes."""
-        for job in self:
-            if job.rule == rule and all(getattr(job, k) == v for k, v in wanted.items()):
-                return job
+        jobs = [job for job in self if job.rule == rule]
         given = ", ".join(f"{key} {value}" for key, value in wanted.items())
-        options = sorted({f"{j.label} {j.task} seed {j.seed}" for j in self if j.rule == rule})
-        shown = "; ".join(options[:6]) + ("; …" if len(options) > 6 else "")
+        named = [j for j in jobs if all(getattr(j, k) == v for k, v in wanted.items())]
+        if not named:
+            options = sorted({f"{j.label} {j.task} seed {j.seed}" for j in jobs})
+            shown = "; ".join(options[:6]) + ("; …" if len(options) > 6 else "")
+            raise ConfigError(
+                f"no {rule} job with {given}", expected=shown or f"a plan with {rule} jobs"
+            )
+        found = [job for job in named if fingerprint in (None, job.fingerprint)]
+        if len(found) == 1:
+            return found[0]
+        marks = " or ".join(job.fingerprint for job in named)
+        if found:
+            raise ConfigError(
+                f"several {rule} jobs with {given}", key="--fingerprint", expected=marks
+            )
         raise ConfigError(
-            f"no {rule} job with {given}", expected=shown or f"a plan with {rule} jobs"
+            f"the {rule} job with {given} has another fingerprint",
+            found=fingerprint,
+            expected=marks,
+            remedy="a configuration file has changed since this job was planned; start again",
         )
 
     def _add(self, job: Job) -> Job:
@@ -298,7 +317,7 @@ class Plan:
         content = {
             "stage": stage.name,
             "revision": stage.revision,
-            "config": _slice(cell, stage.reads),
+            "config": _slice(cell, (*stage.reads, *_switched_on(cell, stage))),
             "task": number,
             "upstream": {role: job.fingerprint for role, job in upstream.items()},
             "store": store.fingerprint,

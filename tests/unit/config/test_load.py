@@ -1,7 +1,7 @@
 import pytest
 
 from mac.agents.base import agent_class
-from mac.config.load import Layer, pick_override, resolve
+from mac.config.load import Layer, matching, resolve
 from mac.config.schema import AgentConfig
 from mac.errors import ConfigError
 
@@ -74,8 +74,9 @@ def test_an_agents_own_keys_are_known_to_it_alone():
 
 def test_the_most_specific_pattern_wins_and_equal_ones_are_refused():
     overrides = {"cube-*": {"discount": 0.9, "steps": 4}, "cube-single-*": {"discount": 0.8}}
-    layer = pick_override(overrides, "cube-single-play", "a.yaml")
-    assert layer.values == {"discount": 0.8, "steps": 4}
-    assert pick_override(overrides, "scene-play", "a.yaml").values == {}
+    found = resolve(layers() + matching(overrides, "cube-single-play", "a.yaml"), AgentConfig)
+    assert (found.config.discount, found.config.steps) == (0.8, 4)
+    assert found.origins["discount"] == "a.yaml (cube-single-*)"
+    assert matching(overrides, "scene-play", "a.yaml") == []
     with pytest.raises(ConfigError, match=r"a\.yaml: overrides: two patterns match cube-single"):
-        pick_override({"cube-*": {}, "*-play": {}}, "cube-single-play", "a.yaml")
+        matching({"cube-*": {}, "*-play": {}}, "cube-single-play", "a.yaml")

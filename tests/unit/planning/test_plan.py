@@ -166,7 +166,10 @@ def test_comments_and_order_change_nothing(write):
             {"suites": {"reward": {"cube-none": None}}},
             r"cube-none: environment unknown to the suite",
         ),
-        ({"suites": {"nowhere": {}}}, r"nowhere: no suite of this name; expected .*reward"),
+        (
+            {"suites": {"nowhere": {"x": None}}},
+            r"nowhere: no suite of this name; expected .*reward",
+        ),
         ({"suites": {"reward": {"cube-single": [9]}}}, r"no such task.*found 9"),
         ({"agents": {"mca": {}}}, r"agent: unknown agent; found mca; expected .*mac"),
         (
