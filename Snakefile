@@ -20,4 +20,4 @@ include: "workflow/rules/report.smk"
 
 
 onstart:
-    preflight()
+    preflight(PLAN, (job.output[0] for job in workflow.dag.needrun_jobs() if job.output))

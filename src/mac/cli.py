@@ -195,13 +195,12 @@ def plan(experiments: tuple[str, ...], as_json: bool) -> None:
 @main.command()
 @click.argument("experiments", nargs=-1, required=True)
 def preflight(experiments: tuple[str, ...]) -> None:
-    """Refuse long work that this machine cannot do well; part of every run that is not dry."""
-    from mac.planning.estimate import check_gpu, estimate, text
+    """Refuse long work that this machine cannot do well; the workflow does so before it starts."""
+    from mac.planning.estimate import check_gpu, estimate, text, unfinished
 
     plan = _plan(*experiments)
-    result = estimate(plan, list(experiments))
-    check_gpu(plan, result)
-    click.echo(text(result), err=True)
+    check_gpu(unfinished(plan))
+    click.echo(text(estimate(plan, list(experiments))), err=True)
 
 
 @main.group(cls=Verbs)

@@ -1,8 +1,7 @@
 # The plan of the experiments asked for, and lookups in it. Decisions are made in mac.planning.
-import subprocess
 import sys
 
-from mac.planning.targets import planned
+from mac.planning.targets import planned, preflight
 
 PLAN = planned(sys.argv[1:])
 
@@ -28,13 +27,6 @@ def options_of(path):
 def threads_of(path):
     """Processor threads of the job that writes ``path``."""
     return lambda wildcards: PLAN.writer(path.format(**wildcards)).config["compute"]["threads"]
-
-
-def preflight():
-    """Stop before long work that this machine cannot do well."""
-    done = subprocess.run([sys.executable, "-m", "mac.cli", "preflight", *PLAN.final])
-    if done.returncode:
-        sys.exit(done.returncode)
 
 
 for _name, _final in PLAN.final.items():

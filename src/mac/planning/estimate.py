@@ -107,10 +107,24 @@ def _bytes(job: Job) -> float:
     return 0.0
 
 
-def estimate(plan: Plan, names: Sequence[str]) -> dict[str, Any]:
-    """Jobs by rule, GB to download and to store, hours by device; all that is not there yet."""
+def unfinished(plan: Plan) -> list[Job]:
+    """Jobs that must run for the experiments' tables.
+
+    What an existing stamp or checkpoint was made from is not asked for again.
+    """
+    wanted, todo = [*plan.final.values()], {}
+    while wanted:
+        job = wanted.pop()
+        if job.outputs[0] not in todo and not all(Path(path).exists() for path in job.outputs):
+            todo[job.outputs[0]] = job
+            wanted += job.upstream.values()
+    return [job for job in plan if job.outputs[0] in todo]
+
+
+def estimate(plan: Plan, names: Sequence[str], todo: Sequence[Job] | None = None) -> dict[str, Any]:
+    """Jobs by rule, GB to download and to store, hours by device: of all that is not done yet."""
     rates = _rates()
-    todo = [job for job in plan if not all(Path(path).exists() for path in job.outputs)]
+    todo = unfinished(plan) if todo is None else todo
     hours: Counter[str] = Counter()
     for job in todo:
         for device, seconds in _seconds(job, rates):
@@ -146,17 +160,18 @@ def has_gpu() -> bool:
     return any(Path("/dev").glob("nvidia[0-9]*")) and os.environ.get("CUDA_VISIBLE_DEVICES") != ""
 
 
-def check_gpu(plan: Plan, result: dict[str, Any]) -> None:
-    """Refuse experiments that need a GPU on a machine without one, unless ``MAC_INSIST`` is set."""
-    needing = [name for name, e in plan.experiments.items() if e.file.requires_gpu]
-    training = any(rule.startswith("train_") for rule in result["jobs"])
-    if not needing or not training or has_gpu() or os.environ.get("MAC_INSIST"):
+def check_gpu(todo: Sequence[Job]) -> None:
+    """Refuse training that needs a GPU on a machine without one, unless ``MAC_INSIST`` is set."""
+    training = [job for job in todo if job.rule.startswith("train_") and job.needs_gpu]
+    if not training or has_gpu() or os.environ.get("MAC_INSIST"):
         return
-    hours = result["hours"].get("gpu", 0.0)
-    slower = _rates()["gpu"]["gflop_per_s"] / _rates()["cpu"]["gflop_per_s"]
+    names = dict.fromkeys(job.experiment for job in training)
+    rates = _rates()
+    work = sum(update_gflop(job) * job.steps for job in training)
+    hours = {device: work / rates[device]["gflop_per_s"] / 3600 for device in ("gpu", "cpu")}
     raise DeviceError(
-        f"{', '.join(needing)} needs a GPU: about {hours:,.0f} GPU-hours, or {hours * slower:,.0f} "
-        "hours of one CPU core",
+        f"{', '.join(names)} needs a GPU: about {hours['gpu']:,.0f} GPU-hours, or "
+        f"{hours['cpu']:,.0f} hours of one CPU core",
         found="no GPU here",
         remedy="try `snakemake --cores all quick`, or set MAC_INSIST=1 to run it all the same",
     )

@@ -7,7 +7,7 @@ whatever the clocks say; a changed value means a changed path.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -154,6 +154,17 @@ def task_name(environment: EnvSpec, mode: str, number: int) -> str:
 
 def _slice(cell: Cell, keys: Iterable[str]) -> dict[str, Any]:
     return {key: cell.resolved.value(key) for key in keys}
+
+
+def _facts(cell: Cell) -> dict[str, Any]:
+    """What an evaluation depends on and its store's fingerprint does not hold: the environment.
+
+    OGBench's id fixes all else (a line that disagrees is refused), and collected data hold the id.
+    """
+    spec = cell.environment
+    if spec.simulator != "ogbench":
+        return {"environment": asdict(spec)}
+    return {"env_id": spec.env_id} if cell.resolved.config.data.source == "fetch" else {}
 
 
 def _switched_on(cell: Cell, stage: Stage) -> list[str]:
@@ -376,6 +387,7 @@ class Plan:
             "checkpoints": list(last.checkpoints),
             "upstream": {role: job.fingerprint for role, job in acting.items()},
             "store": store.fingerprint,
+            **_facts(cell),
         }
         mark = fingerprint(content)
         named = number is not None and agent.evaluator == "episodes"

@@ -1,11 +1,13 @@
-"""Which experiments a Snakemake command line asks for, and their plan."""
+"""Between Snakemake and the plan: the experiments a command line asks for, and a look before work starts."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import NoReturn
 
 from mac.errors import MacError
+from mac.planning.estimate import check_gpu, estimate, text
 from mac.planning.experiment import available, listed
 from mac.planning.plan import Plan
 from mac.stamps import check_stamp
@@ -32,5 +34,25 @@ def planned(arguments: Sequence[str]) -> Plan:
                 check_stamp(stamp)
         return plan
     except MacError as error:
-        print(f"mac: {error}", file=sys.stderr)
-        sys.exit(2)
+        _stop(error)
+
+
+def preflight(plan: Plan, outputs: Iterable[str]) -> None:
+    """Say what the jobs about to run will cost, and stop if this machine cannot do them well.
+
+    Args:
+        plan: the experiments asked for.
+        outputs: the first declared output of each job that will run.
+    """
+    try:
+        jobs = [plan.writer(path) for path in outputs]
+        check_gpu(jobs)
+        names = [name for name in plan.final if any(job.experiment == name for job in jobs)]
+        print(text(estimate(plan, names, jobs)), file=sys.stderr)
+    except MacError as error:
+        _stop(error)
+
+
+def _stop(error: MacError) -> NoReturn:
+    print(f"mac: {error}", file=sys.stderr)
+    sys.exit(2)

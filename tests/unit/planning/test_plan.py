@@ -217,18 +217,15 @@ def test_all_shipped_experiments_plan_within_the_limit():
 def test_work_for_a_gpu_is_refused_without_one(monkeypatch):
     monkeypatch.setattr(estimate, "has_gpu", lambda: False)
     monkeypatch.delenv("MAC_INSIST", raising=False)
-    plan = Plan(["reward_1m"])
-    result = estimate.estimate(plan, ["reward_1m"])
-    with pytest.raises(
-        DeviceError, match=r"GPU-hours.*snakemake --cores all quick.*MAC_INSIST=1"
-    ) as e:
-        estimate.check_gpu(plan, result)
-    assert "\n" not in str(e.value)
+    jobs = estimate.unfinished(Plan(["reward_1m"]))
+    message = r"reward_1m needs a GPU: about [\d,]+ GPU-hours.*cores all quick.*MAC_INSIST=1"
+    with pytest.raises(DeviceError, match=message) as caught:
+        estimate.check_gpu(jobs)
+    assert "\n" not in str(caught.value)
+    estimate.check_gpu([job for job in jobs if not job.rule.startswith("train_")])
+    estimate.check_gpu(estimate.unfinished(Plan(["quick"])))
     monkeypatch.setenv("MAC_INSIST", "1")
-    estimate.check_gpu(plan, result)
-    monkeypatch.delenv("MAC_INSIST")
-    quick = Plan(["quick"])
-    estimate.check_gpu(quick, estimate.estimate(quick, ["quick"]))
+    estimate.check_gpu(jobs)
 
 
 def test_planning_is_light_and_prints_json():
