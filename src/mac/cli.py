@@ -15,8 +15,9 @@ from mac.errors import MacError
 
 USER_MISTAKE = 2
 
-# Jobs run side by side, and sums split over threads round differently: threads are the configuration's business, which
-# sets those of torch. NumPy's libraries read these when first imported.
+# Jobs run side by side, and sums split over threads round differently: threads are the
+# configuration's business, which sets those of torch. NumPy's libraries read these when first
+# imported.
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 

@@ -1,4 +1,4 @@
-"""The project's exceptions: one line that says where, what was found, what was expected, and what to do."""
+"""The project's exceptions: one line on where, what was found, what was expected, what to do."""
 
 from __future__ import annotations
 

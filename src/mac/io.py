@@ -19,9 +19,10 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Temporary file beside ``path`` that takes its name when the block succeeds and vanishes when it fails.
+    """Temporary file beside ``path``: takes its name if the block succeeds, vanishes if it fails.
 
-    The temporary's name is fixed, so that formats which store their own file name write the same bytes each time.
+    The temporary's name is fixed, so that formats which store their own file name write the same
+    bytes each time.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -110,6 +111,6 @@ def write_json(path: str | Path, content: Any) -> None:
 
 
 def fingerprint(content: Any) -> str:
-    """12 hexadecimal digits that identify a plain value; equal values give equal digits on every machine."""
+    """12 hexadecimal digits of a plain value; equal values give equal digits on every machine."""
     text = json.dumps(content, sort_keys=True, allow_nan=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]

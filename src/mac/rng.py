@@ -1,7 +1,8 @@
 """Named random streams: every draw is a pure function of (seed, purpose, counter).
 
-Because a step's draws depend on the step's number and on nothing else, no generator state is ever saved: a resumed run
-draws what the uninterrupted one would have drawn, and a draw added in one place shifts no other.
+Because a step's draws depend on the step's number and on nothing else, no generator state is ever
+saved: a resumed run draws what the uninterrupted one would have drawn, and a draw added in one
+place shifts no other.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Stamps: small committed files saying which rows a result was built from and what was written.
 
 The files of ``results/<experiment>`` have fixed names, so their existence says nothing. The rules
-``aggregate`` and ``render`` therefore declare ``results/<experiment>/built/<rule>-<fingerprint>.json``
-as their output: it exists exactly when these files were built from exactly these rows.
+``aggregate`` and ``render`` therefore declare
+``results/<experiment>/built/<rule>-<fingerprint>.json`` as their output: it exists exactly when
+these files were built from exactly these rows.
 """
 
 from __future__ import annotations

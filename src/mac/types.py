@@ -9,7 +9,9 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Batch:
-    """Action-chunk transitions. B rows, n actions a chunk, O, A, G the widths of observation, action and goal.
+    """Action-chunk transitions.
+
+    B rows, n actions a chunk; O, A, G are the widths of observation, action and goal.
 
     Attributes:
         observations: (B, O), normalised.
@@ -36,7 +38,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Spaces:
-    """Widths of what an agent sees and does: observation O, goal G (0 where there is none), action A."""
+    """Widths of what an agent sees and does: observation O, goal G (0 where none), action A."""
 
     observation_dim: int
     goal_dim: int

@@ -1,6 +1,7 @@
-"""A stage's numbers and its revision move together: a few float64 updates of every agent, against a stored trace.
+"""A stage's numbers and its revision move together.
 
-After an intended change of a loss: raise the stage's ``revision`` and run ``pytest tests/golden --rewrite-golden``.
+A few float64 updates of every agent are held against a stored trace. After an intended change of a
+loss: raise the stage's ``revision`` and run ``pytest tests/golden --rewrite-golden``.
 """
 
 from __future__ import annotations
@@ -36,7 +37,11 @@ def small_config(name, mode):
             "optimiser": {"learning_rate": 0.01},
             "model": widths,
             "heads": widths,
-            "behaviour": {**widths, "flow_steps": 3, "policy": POLICIES.get(name, "distilled_flow")},
+            "behaviour": {
+                **widths,
+                "flow_steps": 3,
+                "policy": POLICIES.get(name, "distilled_flow"),
+            },
             "value": {
                 **widths,
                 "critic_hidden_dims": [8, 8],

@@ -1,4 +1,4 @@
-"""Cases of the original implementation: which agent each file tests, and how its arrays map to ours."""
+"""Cases of the original implementation: which agent each tests, how its arrays map to ours."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _LEAF = {"kernel": "weight", "bias": "bias"}
 
 
 def parameter_name(path: str, depth: int) -> str:
-    """Name of our parameter for ``Dense_0/kernel`` and the like, in a network with ``depth`` hidden layers."""
+    """Our name of a parameter like ``Dense_0/kernel`` in a network with ``depth`` hidden layers."""
     layer, leaf = path.split("/")
     if layer.startswith("LayerNorm_"):
         return f"trunk.{'scales' if leaf == 'scale' else 'shifts'}.{layer[10:]}"

@@ -1,4 +1,4 @@
-"""Every case of the original implementation: forward values, gradients, parameters after 1 and 3 updates."""
+"""Every case of the original: forward values, gradients, parameters after 1 and 3 updates."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run of a tiny experiment through the real workflow, in a folder of its own, shared by the tests."""
+"""One run of a tiny experiment through the real workflow, in its own folder, shared by tests."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Project:
         return project
 
     def clone(self, folder: Path) -> Project:
-        """What a fresh clone with the results in place has: no .snakemake, new modification times."""
+        """What a fresh clone with results in place has: no .snakemake, new modification times."""
         shutil.copytree(
             self.folder,
             folder,

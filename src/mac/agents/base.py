@@ -33,13 +33,14 @@ class Stage:
     Attributes:
         name: the stage's name; rule and verb are ``train_<name>``.
         revision: raised whenever the stage's numbers change, so that old artefacts no longer count.
-        reads: dotted keys, or whole sections, of the configuration whose values the stage depends on.
-        variants: keys of options that enter the fingerprint only where they are on, so that a new option, off by
-            default, does not make work that is done count as undone.
+        reads: dotted keys, or whole sections, of the configuration that the stage depends on.
+        variants: keys of options that enter the fingerprint only where they are on, so that a new
+            option, off by default, does not make work that is done count as undone.
         needs: stages whose result this one uses.
-        scope: ``dataset`` where one artefact serves every task of a dataset, ``task`` where the reward matters.
-        section: section of the configuration with the stage's steps, batch size and optimiser; the top level
-            where it is empty.
+        scope: ``dataset`` where one artefact serves every task of a dataset, ``task`` where the
+            reward matters.
+        section: section of the configuration with the stage's steps, batch size and optimiser; the
+            top level where it is empty.
     """
 
     name: str
@@ -55,9 +56,10 @@ class Stage:
 class Agent:
     """Base of all agents: parts by stage, and how they act.
 
-    ``build`` makes the learnable parts. The class attributes are what planning reads: the modes the agent can be used
-    in, its training stages, the stages whose checkpoints ``act`` needs, the keys beyond ``evaluate`` that ``act`` reads,
-    and whether it is evaluated by ``episodes`` or by ``model_error``.
+    ``build`` makes the learnable parts. The class attributes are what planning reads: the modes the
+    agent can be used in, its training stages, the stages whose checkpoints ``act`` needs, the keys
+    beyond ``evaluate`` that ``act`` reads, and whether it is evaluated by ``episodes`` or by
+    ``model_error``.
     """
 
     name: ClassVar[str] = ""
@@ -104,11 +106,14 @@ class Agent:
     def act(
         self, observations: torch.Tensor, goals: torch.Tensor, noise: Mapping[str, torch.Tensor]
     ) -> torch.Tensor:
-        """Action chunks (B, n, A) in [-1, 1] for observations (B, O) and goals (B, G), noise with leading B."""
+        """Action chunks (B, n, A) in [-1, 1], given observations (B, O), goals (B, G) and noise.
+
+        Every noise tensor has leading dimension B.
+        """
         raise NotImplementedError
 
     def value(self, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor | None:
-        """Predicted values (B,) of the acting policy, or None where the agent has no value function."""
+        """Predicted values (B,) of the acting policy; None where an agent has no value function."""
         return None
 
 
@@ -143,7 +148,7 @@ def _discover(extra: str) -> None:
 
 
 def registry() -> Mapping[str, type[Agent]]:
-    """Agent classes by name: the files beside this one and those in the folders of ``MAC_AGENT_PATH``."""
+    """Agent classes by name: files beside this one and in the folders of ``MAC_AGENT_PATH``."""
     _discover(os.environ.get("MAC_AGENT_PATH", ""))
     return dict(sorted(_REGISTRY.items()))
 

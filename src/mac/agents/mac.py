@@ -1,4 +1,4 @@
-"""MAC: the behaviour proposes action chunks, the model rolls them out, the critic keeps the best."""
+"""MAC: the behaviour proposes action chunks, the model unrolls them, the critic keeps the best."""
 
 from __future__ import annotations
 

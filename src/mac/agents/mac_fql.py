@@ -1,4 +1,4 @@
-"""MAC (FQL): MAC's model and values; the policy is trained to maximise the critic near the behaviour."""
+"""MAC (FQL): MAC's model and values; a policy trained to maximise the critic near the behaviour."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Config(AgentConfig):
 
 @register("mac_fql")
 class MACFQL(MAC):
-    """Flow behaviour, value expansion under a one-step policy, FQL's policy loss (algorithms.md 3)."""
+    """Flow behaviour, values expanded by a one-step policy, FQL's policy loss (algorithms.md 3)."""
 
     Config = Config
     stages = (
@@ -57,10 +57,10 @@ class MACFQL(MAC):
         return self.expand(self.actor.sample, (), actor=self.actor, improve=self.improve, **options)
 
     def improve(self, trajectory: Trajectory, noise: Noise) -> list[Loss]:
-        """alpha L_dist + L_q on all imagined states (H, B).
+        """Losses alpha L_dist + L_q on all imagined states (H, B).
 
-        L_q is -mean_b q_b / mean_b |q_b|, with q_b the mean over the rollout of Q(s_h, g, clip mu). The critic is
-        frozen; the gradient passes through its action.
+        L_q is -mean_b q_b / mean_b |q_b|, with q_b the mean over the rollout of Q(s_h, g, clip mu).
+        The critic is frozen; the gradient passes through its action.
         """
         states, goals = trajectory.observations[:-1], trajectory.goals[:-1]
         z = noise["distill_z"]

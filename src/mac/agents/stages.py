@@ -1,7 +1,7 @@
-"""The training stages that agents share; equal configuration slices mean one artefact for all of them.
+"""The training stages that agents share: equal configuration slices mean one artefact for all.
 
-A stage's ``revision`` is raised together with any change of its numbers; the golden traces in ``tests/golden`` fail when
-one moves without the other.
+A stage's ``revision`` is raised together with any change of its numbers; the golden traces in
+``tests/golden`` fail when one moves without the other.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
-"""The floor of an update: the matrix products of the original's update, run back to back and nothing else."""
+"""The floor of an update: the original update's matrix products back to back, and nothing else."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 
@@ -33,7 +34,7 @@ SIZES = {
 def forward(rows: int, in_dim: int, hidden: Sequence[int], out: int) -> Iterator[Shape]:
     """Products of a forward pass."""
     widths = [in_dim, *hidden, out]
-    for k, n in zip(widths[:-1], widths[1:], strict=True):
+    for k, n in pairwise(widths):
         yield rows, k, n
 
 
@@ -46,7 +47,7 @@ def backward(rows: int, in_dim: int, hidden: Sequence[int], out: int) -> Iterato
 
 
 def products(size: Size) -> list[tuple[Shape, int]]:
-    """Products of one original MAC update and how often each runs (algorithms.md 1, reward mode)."""
+    """Products of an original MAC update and how often each runs (algorithms.md 1, reward mode)."""
     s, hidden, B = size, size.hidden_dims, size.batch_size
     chunk = s.chunk_length * s.action_dim
     state_chunk, imagined = s.observation_dim + chunk, s.rollout_length * B

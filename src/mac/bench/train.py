@@ -1,4 +1,4 @@
-"""Cost of one MAC update and of each stage's, beside the floor of its matrix products, in one run."""
+"""Cost of a MAC update and of each stage's, beside the floor of its matrix products, in one run."""
 
 from __future__ import annotations
 
@@ -75,7 +75,9 @@ class Stepper:
     def __call__(self) -> None:
         """One update."""
         device = torch.device("cpu")
-        self.update(self.batch, {n: d.sample(self.generator, device) for n, d in self.draws.items()})
+        self.update(
+            self.batch, {n: d.sample(self.generator, device) for n, d in self.draws.items()}
+        )
 
 
 def _agent(size: Size, precision: str) -> Agent:
@@ -84,9 +86,10 @@ def _agent(size: Size, precision: str) -> Agent:
 
 
 def measure(name: str, rounds: int | None = None) -> dict[str, Any]:
-    """Median CPU-seconds, single-threaded, of everything, the candidates taking turns within each round.
+    """Median single-threaded CPU-seconds of everything, the candidates taking turns in each round.
 
-    Ratios are medians over rounds of ratios taken within a round, so that a busy machine moves both sides alike.
+    Ratios are medians over rounds of ratios taken within a round, so that a busy machine moves both
+    sides alike.
     """
     size, rounds = SIZES[name], rounds or ROUNDS[name]
     torch.set_num_threads(1)

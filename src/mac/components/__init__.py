@@ -1,4 +1,4 @@
-"""Learnable parts made of networks and losses, loaded when first used (so that planning needs no torch)."""
+"""Learnable parts made of networks and losses, loaded when first used: planning needs no torch."""
 
 import lazy_loader
 

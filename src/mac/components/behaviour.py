@@ -1,4 +1,4 @@
-"""Behaviour policies over action chunks: flow matching, its one-step distillation, and a Gaussian."""
+"""Behaviour policies over action chunks: flow matching, its one-step distillation, a Gaussian."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class DistilledFlow(Part):
         }
 
     def losses(self, batch: Batch, noise: Noise) -> list[Loss]:
-        """Flow matching, and squared error of the one-step policy against the stored flow's samples."""
+        """Flow matching; squared error of the one-step policy against the stored flow's samples."""
         inputs = (batch.observations, batch.actor_goals, noise["distill_z"])
         with torch.no_grad():
             target = flat(self.teacher.sample(*inputs))

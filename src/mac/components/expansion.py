@@ -1,4 +1,4 @@
-"""Value and critic learnt from imagined rollouts of the acting policy (algorithms.md 1.4 to 1.6)."""
+"""Value and critic learnt in imagined rollouts of the acting policy (algorithms.md 1.4 to 1.6)."""
 
 from __future__ import annotations
 
@@ -33,10 +33,11 @@ class ValueExpansion(Part):
         return_discount: per chunk, in the lambda-returns.
         critic_discount: per chunk, in the critic's target.
         td_lambda: lambda of the returns.
-        polyak_rate: rate at which the target follows V, each step towards the V from before the step.
+        polyak_rate: rate at which the target follows V, each step towards the V before the step.
         loss: ``squared`` or ``bce``.
         target_network: whether returns bootstrap from the target value; from V itself otherwise.
-        corrected_critic: decode the value in the critic's target (the original leaves a logit under ``bce``).
+        corrected_critic: decode the value in the critic's target (the original leaves a logit under
+            ``bce``).
         actor: a policy trained along with the values, if any.
         improve: the losses that train it on the trajectory; ``noise["distill_z"]`` is (H, B, n A).
     """
@@ -91,7 +92,7 @@ class ValueExpansion(Part):
         return imagine(self._frozen[0], self.act, start, goals, noise["rollout_z"])
 
     def losses(self, batch: Batch, noise: Noise) -> list[Loss]:
-        """Squared (or cross-entropy) error of V against returns at every step, and of Q at the first."""
+        """Squared (or cross-entropy) error of V against returns at each step, of Q at the first."""
         values, decode = self.values, self.head.decode
         trajectory = self.imagine(batch, noise)
         states, goals = trajectory.observations, trajectory.goals

@@ -1,4 +1,4 @@
-"""The imagination loop: a model, an acting rule and a length give a trajectory (algorithms.md 1.4)."""
+"""The imagination loop: model, acting rule and length give a trajectory (algorithms.md 1.4)."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def imagine(
 
 
 def predict(model: Dynamics, start: Tensor, actions: Tensor) -> Tensor:
-    """Observations (L + 1, B, O) predicted open loop from (B, O) under given chunks (L, B, n, A)."""
+    """Observations (L + 1, B, O) predicted open loop from (B, O) under chunks (L, B, n, A)."""
     states = [start]
     for chunk in actions:
         states.append(model(states[-1], chunk))

@@ -1,4 +1,4 @@
-"""Reward and success of a chunk: two heads, and the rule that reads them in a rollout (algorithms.md 1.2, 1.4)."""
+"""Reward and success of a chunk: two heads, and how rollouts read them (algorithms.md 1.2, 1.4)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from mac.types import Batch, Spaces
 class Outcome(Part):
     """Success classifier c(s, g, A) and reward regressor r(s, g, A).
 
-    With goals (G > 0) a rollout's reward follows from the classifier: success - 1, or success where ``negative`` is False.
-    Without goals it is the regressor's output. The mask is 0 after a predicted success in both cases.
+    With goals (G > 0) a rollout's reward follows from the classifier: success - 1, or success where
+    ``negative`` is False. Without goals it is the regressor's output. The mask is 0 after a
+    predicted success in both cases.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Outcome(Part):
         return rewards, 1.0 - success
 
     def losses(self, batch: Batch, noise: Noise) -> list[Loss]:
-        """Cross-entropy of success against 1 - mask; squared error of the reward, with goals too."""
+        """Cross-entropy of success against 1 - mask; squared error of reward, with goals too."""
         inputs = (batch.observations, batch.value_goals, flat(batch.actions))
         success = binary_cross_entropy(self.success(*inputs), 1.0 - batch.masks)
         reward = squared(self.reward(*inputs), batch.rewards)

@@ -12,7 +12,7 @@ from mac.nets.mlp import Scalar
 
 
 def best_of(candidates: Tensor, scores: Tensor) -> Tensor:
-    """Candidates (B, ...) of highest score, the first on ties, from candidates (N, B, ...) and scores (N, B)."""
+    """Candidates (B, ...) of highest score, first on ties, of (N, B, ...) with scores (N, B)."""
     rows = torch.arange(scores.shape[1], device=scores.device)
     return candidates[scores.argmax(0), rows]
 

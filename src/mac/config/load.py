@@ -1,4 +1,7 @@
-"""Layers of YAML values, later ones stronger, validated into one configuration that remembers where each value is from."""
+"""Layers of YAML values, later ones stronger, make one validated configuration.
+
+It remembers where each value is from.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +60,8 @@ class Layer:
     Attributes:
         name: how the layer is called in messages, for instance ``agents/mac.yaml``.
         values: by dotted key.
-        must_change: a value that changes nothing in any configuration misleads its reader; see :func:`refuse_idle`.
+        must_change: a value that changes nothing in any configuration misleads its reader; see
+            :func:`refuse_idle`.
     """
 
     name: str
@@ -73,9 +77,10 @@ class Layer:
 
 
 def matching(overrides: Mapping[str, Any], name: str, file: str) -> list[Layer]:
-    """Layers of the patterns that match ``name``, the most specific last; equally specific ones are an error.
+    """Layers of the patterns that match ``name``, the most specific last.
 
-    A pattern is a shell pattern; the more literal characters, the more specific.
+    A pattern is a shell pattern; the more literal characters, the more specific. Equally specific
+    ones are an error.
     """
     matches = [p for p in overrides if fnmatch.fnmatchcase(name, p)]
 
@@ -156,7 +161,7 @@ def resolve(layers: Sequence[Layer], model: type[AgentConfig]) -> Resolved:
 
 
 def refuse_idle(resolved: Iterable[Resolved]) -> None:
-    """Refuse the values of layers that must change something and change nothing in any configuration."""
+    """Refuse values that must change something and change nothing in any configuration."""
     layers: dict[str, Layer] = {}
     changed: dict[str, set[str]] = {}
     for one in resolved:

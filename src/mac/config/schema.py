@@ -1,8 +1,8 @@
 """Configuration models shared by all agents: every key with its type, bounds, unit and source.
 
-[F] marks the original's behaviour, the default; [C] a corrected variant, off by default. Sources are sections of the
-specification of the original (algorithms.md, data.md, protocol.md of the study this project started from), summarised
-in docs/agents.
+[F] marks the original's behaviour, the default; [C] a corrected variant, off by default. Sources
+are sections of the specification of the original (algorithms.md, data.md, protocol.md of the study
+this project started from), summarised in docs/agents.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ class ReportConfig(Model):
 
 
 class ComputeConfig(Model):
-    """How the computation is carried out; only ``precision`` changes results and is fingerprinted."""
+    """How computation is carried out; only ``precision`` changes results and is fingerprinted."""
 
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu or cuda"
@@ -205,7 +205,7 @@ class ComputeConfig(Model):
 
 
 class AgentConfig(Model):
-    """A resolved configuration of one agent on one task; agents extend it with keys of their own."""
+    """A resolved configuration of one agent on one task; agents extend it with their own keys."""
 
     agent: str
     mode: Literal["reward", "goal"]

@@ -24,7 +24,7 @@ def flow_matching(field: Field, data: Tensor, noise: Tensor, times: Tensor) -> T
 
 
 def euler(field: Field, noise: Tensor, steps: int) -> Tensor:
-    """Points (..., D) reached from ``noise`` by explicit Euler steps at times 0, 1/K, ..., (K-1)/K; not clipped."""
+    """Unclipped points (..., D), by explicit Euler steps from ``noise`` at 0, 1/K, ..., (K-1)/K."""
     points = noise
     for index in range(steps):
         times = torch.full_like(points[..., :1], index / steps)

@@ -11,13 +11,13 @@ def lambda_returns(
 ) -> Tensor:
     """Lambda-returns by backward recursion (algorithms.md 1.5, in the forward-view form).
 
-    R_h = r_h + discount m_h [(1 - lambda) V(s_{h+1}) + lambda R_{h+1}], with R_H = V(s_H). This equals the generalised
-    advantage form of the original, in which V(s_h) cancels.
+    R_h = r_h + discount m_h [(1 - lambda) V(s_{h+1}) + lambda R_{h+1}], with R_H = V(s_H). This
+    equals the generalised advantage form of the original, in which V(s_h) cancels.
 
     Args:
         rewards: (H, B), reward of each chunk.
         masks: (H, B), 0 where bootstrapping stops.
-        next_values: (H, B) values of s_1 to s_H; with lambda = 1 the last row alone, (1, B), is enough.
+        next_values: (H, B) values of s_1 to s_H; with lambda = 1 the last row, (1, B), is enough.
         discount: per chunk, gamma**n for chunks of n steps.
         td_lambda: lambda in [0, 1].
 

@@ -10,7 +10,7 @@ LAYER_NORM_EPS = 1e-6  # Flax's default; PyTorch's is 1e-5
 
 
 def _fused(x: Tensor) -> bool:
-    """Whether the affine map and the GELU can run as one oneDNN call, which saves a pass over memory."""
+    """Whether the affine map and the GELU can run as one oneDNN call, which saves a memory pass."""
     return (
         x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.bfloat16)

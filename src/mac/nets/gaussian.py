@@ -1,4 +1,4 @@
-"""Tanh-squashed Gaussian over action chunks with a state-dependent spread (algorithms.md 0.4 and 2)."""
+"""Tanh-squashed Gaussian over action chunks with state-dependent spread (algorithms.md 0.4, 2)."""
 
 from __future__ import annotations
 

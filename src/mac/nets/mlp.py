@@ -16,7 +16,7 @@ from mac.rng import torch_seed
 
 @dataclass(frozen=True)
 class Init:
-    """Source of initial parameters: a network's values depend on the seed and the network's name only."""
+    """Source of initial parameters: a network's depend on the seed and the network's name only."""
 
     seed: int
 

@@ -1,10 +1,14 @@
-"""What a plan will cost: jobs, downloads, disk, hours; and the refusal of work that needs a GPU where there is none."""
+"""What a plan will cost: jobs, downloads, disk, hours.
+
+Also the refusal of work that needs a GPU where there is none.
+"""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +23,7 @@ BYTES = 4  # of a float32
 def forward_gflop(rows: int, in_dim: int, hidden: Sequence[int], out: int) -> float:
     """10**9 floating-point operations of a forward pass's matrix products."""
     widths = [in_dim, *hidden, out]
-    return sum(2e-9 * rows * a * b for a, b in zip(widths[:-1], widths[1:], strict=True))
+    return sum(2e-9 * rows * a * b for a, b in pairwise(widths))
 
 
 def update_gflop(job: Job) -> float:
@@ -102,7 +106,7 @@ def _bytes(job: Job) -> float:
         for stage in job.stage_classes:
             widths = job.config[stage.name]["hidden_dims"]
             networks = 1 if stage.name == "model" else 3 if stage.name == "value" else 2
-            weights += networks * sum(a * b for a, b in zip(widths[:-1], widths[1:], strict=True))
+            weights += networks * sum(a * b for a, b in pairwise(widths))
         return weights * BYTES * (len(job.checkpoints) + 2)  # the last one holds Adam's moments
     return 0.0
 

@@ -1,4 +1,4 @@
-"""An experiment's file, with the suite and the agents it names, resolved into one configuration for each cell."""
+"""An experiment's file, its suite and its agents, resolved into one configuration for each cell."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class ExperimentFile(_File):
 
 
 def config_folders() -> list[Path]:
-    """Where configuration files are looked for: folders of ``MAC_CONFIG_PATH``, then ``configs``."""
+    """Folders of configuration files: those of ``MAC_CONFIG_PATH``, then ``configs``."""
     extra = [Path(p) for p in os.environ.get("MAC_CONFIG_PATH", "").split(os.pathsep) if p]
     return [*extra, Path("configs")]
 

@@ -1,7 +1,8 @@
-"""From an experiment to its jobs: what runs, from which inputs, into which paths. Reads YAML only, never torch.
+"""From an experiment to its jobs: what runs, from which inputs, into which paths.
 
-Every expensive path carries the fingerprint of everything its content depends on. Work is done when its output exists,
-whatever the clocks say; a changed value means a changed path.
+Reads YAML only, never torch. Every expensive path carries the fingerprint of everything its content
+depends on. Work is done when its output exists, whatever the clocks say; a changed value means a
+changed path.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _EVALUATOR_READS = {
 
 @dataclass(frozen=True)
 class Run:
-    """An evaluation as it takes part in an experiment: runs shared by experiments may bear other labels there."""
+    """An evaluation as part of one experiment; others that share it may label it differently."""
 
     label: str
     job: Job
@@ -70,7 +71,7 @@ class Job:
         checkpoints: steps at which weights are kept, or are evaluated.
         stage_classes: the stages trained; all of the agent's under the joint schedule.
         needs_gpu: whether the experiment is sized for a GPU.
-        data_files: names of the raw files in the folder, training files before their validation twins.
+        data_files: names of the raw files in the folder, training files before validation twins.
     """
 
     rule: str
@@ -360,7 +361,7 @@ class Plan:
     def _run(
         self, experiment: str, cell: Cell, store: Job, seed: int, tasks: tuple[int, ...]
     ) -> Job:
-        """Training of one agent on one task (goal mode: on all tasks of an environment) and its evaluation."""
+        """Training and evaluation of an agent on one task (goal mode: all of an environment's)."""
         config, spec, agent = cell.resolved.config, cell.environment, cell.agent
         number = tasks[0] if config.mode == "reward" else None
         trained: dict[str, Job] = {}

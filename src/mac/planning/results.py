@@ -1,4 +1,7 @@
-"""What aggregation and rendering are called with, as plain values: statistics and report lie in layers above."""
+"""What aggregation and rendering are called with, as plain values.
+
+Statistics and report lie in layers above.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from mac.planning.plan import RESULTS, Job, Plan
 
 
 def aggregate_inputs(plan: Plan, experiment: str) -> dict[str, Any]:
-    """Arguments of :func:`mac.stats.aggregate.aggregate`; evaluations as fields of EvaluationInput."""
+    """Arguments of :func:`mac.stats.aggregate.aggregate`; runs as fields of EvaluationInput."""
     runs = plan.runs[experiment]
     inputs = [
         dict(

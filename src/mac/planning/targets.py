@@ -1,4 +1,4 @@
-"""Between Snakemake and the plan: the experiments a command line asks for, and a look before work starts."""
+"""Between Snakemake and the plan: the experiments asked for, and a look before work starts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from mac.stamps import check_stamp
 def chosen(arguments: Sequence[str]) -> list[str]:
     """Experiments named among command line arguments; without any, those of the full reproduction.
 
-    Where single files are asked for, and inside a job that an executor sends elsewhere, every experiment counts.
+    Where single files are asked for, and inside a job that an executor sends elsewhere, every
+    experiment counts.
     """
     names = available()
     if any(a.startswith(("results/", "data/", "--target-jobs")) for a in arguments):

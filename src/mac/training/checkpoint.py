@@ -1,4 +1,4 @@
-"""Checkpoints: named tensors and a little metadata in one safetensors file, equal bytes for equal content."""
+"""Checkpoints: named tensors and metadata in one safetensors file; equal content, equal bytes."""
 
 from __future__ import annotations
 

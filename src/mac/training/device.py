@@ -29,7 +29,7 @@ def choose_device(name: str) -> torch.device:
 def prepare(config: ComputeConfig) -> torch.device:
     """Set threads and determinism for this process and return its device.
 
-    The number of threads comes from the configuration, since sums split over threads round differently.
+    The number of threads comes from the configuration: sums split over threads round differently.
     """
     torch.set_num_threads(config.threads)
     torch.set_deterministic_debug_mode("warn")  # the other spelling imports the whole compiler

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from mac.agents.base import Agent, agent_class
 from mac.components.part import Part
 from mac.data.goals import GoalMixture
@@ -22,8 +20,8 @@ from mac.training.trainer import Settings, Trainer, checkpoint_name
 from mac.types import Spaces
 
 if TYPE_CHECKING:
-    from mac.planning.plan import Job
     from mac.config.schema import AgentConfig
+    from mac.planning.plan import Job
 
 
 def build_agent(job: Job) -> Agent:
@@ -48,7 +46,8 @@ def _load(agent: Agent, parts: Mapping[str, Part], path: Path) -> None:
 def load_agent(job: Job, step: int) -> Agent:
     """The agent as it acted at ``step`` of its last stage, on the job's device, in evaluation mode.
 
-    Stages before the last one contribute their final weights; under the joint schedule all parts are of ``step``.
+    Stages before the last one contribute their final weights; under the joint schedule all parts
+    are of ``step``.
     """
     agent = build_agent(job)
     device = choose_device(agent.config.compute.device)
@@ -93,7 +92,7 @@ def view(job: Job, config: AgentConfig, store: Store, split: str) -> Chunks:
 
 
 def train(job: Job) -> None:
-    """Train one stage (or all of them, jointly) and write its weights, ``metrics.csv`` and ``run.yaml``."""
+    """Train one stage, or all jointly, and write its weights, ``metrics.csv`` and ``run.yaml``."""
     started, cpu = time.time(), time.process_time()
     agent = build_agent(job)
     config = agent.config

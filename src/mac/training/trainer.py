@@ -101,10 +101,12 @@ def _catch_signals() -> Iterator[Callable[[], int]]:
 
 
 class Trainer:
-    """Trains parts on a view of the data and writes ``step<N>.safetensors``, ``checkpoint.safetensors``, ``metrics.csv``.
+    """Trains parts on a view of the data.
 
-    Step k's batch and noise are functions of (seed, stage, k), so a resumed run repeats the uninterrupted one byte for
-    byte. The resumable state lives apart from the outputs, which a workflow deletes when a job fails.
+    Writes ``step<N>.safetensors``, ``checkpoint.safetensors`` and ``metrics.csv``. Step k's batch
+    and noise are functions of (seed, stage, k), so a resumed run repeats the uninterrupted one byte
+    for byte. The resumable state lives apart from the outputs, which a workflow deletes when a job
+    fails.
     """
 
     def __init__(
@@ -183,8 +185,9 @@ class Trainer:
     def _check(self, finite: Tensor, metrics: Mapping[str, Tensor]) -> None:
         if not bool(finite):
             values = ", ".join(f"{n}={float(v):.3g}" for n, v in metrics.items())
+            name, step = self.settings.name, self.state.step
             raise TrainingError(
-                f"{self.settings.name}: a loss is no longer finite by step {self.state.step} ({values})",
+                f"{name}: a loss is no longer finite by step {step} ({values})",
                 file=self.directory,
                 remedy="the last good state is kept; lower the learning rate or check the data",
             )
@@ -194,7 +197,10 @@ class Trainer:
 
     @torch.no_grad()
     def _validate(self, step: int) -> None:
-        """Held-out losses on a fixed batch and noise; remembers each loss's best weights if they are to be kept."""
+        """Held-out losses on a fixed batch and noise.
+
+        Remembers each loss's best weights if they are to be kept.
+        """
         batch, noise = self.batch(self.held_out, "held-out", 0), self.noise("held-out noise", 0)
         row = (
             self.state.rows[-1] if self.state.rows and self.state.rows[-1]["step"] == step else None

@@ -1,4 +1,4 @@
-"""One gradient step: every loss differentiated for the modules it names, then the targets, then Adam."""
+"""One gradient step: each loss differentiated for the modules it names, then targets, then Adam."""
 
 from __future__ import annotations
 
@@ -34,8 +34,9 @@ def adam(parts: Sequence[Part], config: OptimiserConfig) -> Adam:
 class Update:
     """The training step of some parts: a function of parameters, batch and noise alone.
 
-    All forward passes see the parameters from before the step. Target networks move towards those too: the original
-    lags by one step (algorithms.md 0.2), and so do we unless ``lagged_target`` is False.
+    All forward passes see the parameters from before the step. Target networks move towards those
+    too: the original lags by one step (algorithms.md 0.2), and so do we unless ``lagged_target`` is
+    False.
     """
 
     def __init__(
@@ -58,7 +59,7 @@ class Update:
         return draws
 
     def gradients(self, batch: Batch, noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Sets every trained parameter's ``.grad`` and returns the metrics, scalar tensors by name."""
+        """Sets each trained parameter's ``.grad`` and returns metrics, scalar tensors by name."""
         metrics: dict[str, Tensor] = {}
         for part in self.parts:
             for loss in part.losses(batch, noise):
