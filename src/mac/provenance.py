@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mac.io import write_yaml
+from mac.io import fingerprint, read_json, read_yaml, write_yaml
 
 PACKAGES = ("mac-bench", "torch", "numpy", "ogbench", "mujoco", "gymnasium")
 
@@ -67,3 +67,38 @@ def write_run(path: Path, content: Mapping[str, Any]) -> None:
             "hardware": hardware(),
         },
     )
+
+
+# What of a run's record is committed with the results; its configuration is in git already.
+KEPT = (
+    *("rule", "fingerprint", "revision", "seed", "inputs"),
+    *("git", "packages", "device", "wall_seconds", "cpu_seconds"),
+)
+
+
+def gather(artefacts: Mapping[str, str], root: Path) -> dict[str, dict[str, Any]]:
+    """What is known of the artefacts behind some results, by folder.
+
+    Args:
+        artefacts: fingerprint of each by its folder relative to ``root``: evaluations, training
+            stages, and stores of data, which get ``data``, a fingerprint of their raw files'
+            hashes.
+        root: the repository's root.
+
+    Returns:
+        The facts named in ``KEPT`` as far as the folder's ``run.yaml`` has them; folders without
+        any record are left out.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for folder, mark in sorted(artefacts.items()):
+        facts: dict[str, Any] = {}
+        if (path := root / folder / "run.yaml").is_file():
+            record = read_yaml(path)
+            facts |= {key: record[key] for key in KEPT if key in record}
+        if (path := root / folder / "manifest.json").is_file():
+            splits = read_json(path)["splits"]
+            files = [file["sha256"] for name in sorted(splits) for file in splits[name]["files"]]
+            facts |= {"rule": "build", "data": fingerprint(files)}
+        if facts:
+            found[folder] = {**facts, "fingerprint": mark}
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import shutil
@@ -37,6 +38,12 @@ def test_ends_with_tables_and_figures(finished):
         assert (results / name).stat().st_size > 0
     assert len((results / "scores.csv").read_text().splitlines()) == 1 + 2 * 2
     assert not list((finished.folder / "results" / ".resume").rglob("state"))
+    runs = json.loads((results / "runs.json").read_text()).values()
+    assert sum(run["rule"] == "evaluate" for run in runs) == 4
+    assert sum(run["rule"].startswith("train_") for run in runs) == 8
+    assert all(len(run["data"]) == 12 for run in runs if run["rule"] == "build")
+    assert all(run["wall_seconds"] > 0 for run in runs if run["rule"] != "build")
+    assert {run["revision"] for run in runs if run["rule"] == "evaluate"} == {1}
 
 
 def test_a_clone_without_metadata_has_nothing_to_do(finished, tmp_path):

@@ -133,6 +133,12 @@ class Job:
             options += ["--agent", self.label, "--seed", str(self.seed)]
         return [*options, "--fingerprint", self.fingerprint]
 
+    def ancestors(self) -> Iterator[Job]:
+        """Every job that this one rests on, directly or through others, perhaps repeatedly."""
+        for job in self.upstream.values():
+            yield job
+            yield from job.ancestors()
+
     def record(self) -> dict[str, Any]:
         """What ``run.yaml`` says of the job."""
         return {
@@ -141,6 +147,7 @@ class Job:
             "task": self.task,
             "seed": self.seed,
             "fingerprint": self.fingerprint,
+            "revision": self.stage.revision if self.stage else REVISIONS[self.rule],
             "inputs": {role: job.fingerprint for role, job in self.upstream.items()},
             "config": dict(self.config),
             "origins": {k: v for k, v in self.origins.items() if v != "default"},

@@ -36,7 +36,14 @@ def aggregate_inputs(plan: Plan, experiment: str) -> dict[str, Any]:
         "checkpoint": runs[0].job.config["report"]["checkpoint"],
         "baseline": plan.experiments[experiment].file.baseline,
         "fingerprint": plan.find("aggregate", experiment=experiment).fingerprint,
+        "artefacts": _artefacts([run.job for run in runs]),
     }
+
+
+def _artefacts(evaluations: list[Job]) -> dict[str, str]:
+    """Fingerprints of the evaluations and of all they rest on, by folder."""
+    jobs = [job for evaluation in evaluations for job in (evaluation, *evaluation.ancestors())]
+    return {str(job.directory): job.fingerprint for job in jobs}
 
 
 def _tasks(job: Job) -> tuple[str, ...]:

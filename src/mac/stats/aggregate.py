@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from mac.errors import ConfigError, DataError
 from mac.io import read_json, sha256_file, write_json
+from mac.provenance import gather
 from mac.stamps import write_stamp
 from mac.stats.rows import EvaluationInput, check_one_protocol, read, write
 from mac.stats.scores import (
@@ -33,6 +34,7 @@ def aggregate(
     fingerprint: str,
     checkpoint: str = "last",
     baseline: str | None = None,
+    artefacts: Mapping[str, str] | None = None,
     root: str | Path = ".",
     allow_missing: bool = False,
 ) -> list[Path]:
@@ -40,8 +42,9 @@ def aggregate(
 
     Writes into ``out_dir`` (``results/<experiment>``), with equal bytes for equal rows:
     ``episodes.parquet``, ``scores.csv``, ``summary.json`` (``model_error.csv`` instead of the first
-    two for the evaluator ``model_error``) and the stamp ``built/aggregate-<fingerprint>.json``.
-    Agents and tasks appear in tables in the order in which ``evaluations`` first names them.
+    two for the evaluator ``model_error``); ``runs.json``, with the runs' times; and the stamp
+    ``built/aggregate-<fingerprint>.json``. Agents and tasks appear in tables in the order in which
+    ``evaluations`` first names them.
 
     Args:
         evaluations: every run of the experiment.
@@ -50,6 +53,8 @@ def aggregate(
         fingerprint: of this job, for the stamp.
         checkpoint: which checkpoints are reported, ``last`` or ``mean_last_3``.
         baseline: label that every other agent is compared with; None compares all pairs.
+        artefacts: fingerprint by folder of everything the rows rest on, for ``runs.json``; see
+            :func:`mac.provenance.gather`.
         root: folder that the paths of ``evaluations`` are relative to.
         allow_missing: list runs whose file is missing in the summary instead of refusing; no stamp
             is written then, so that planning still counts the job as to be done.
@@ -91,6 +96,10 @@ def aggregate(
         names = ["model_error.csv", "summary.json"]
     summary = summarise(evaluations, found, used, experiment, checkpoint, baseline, missing)
     write_json(out / "summary.json", summary)
+    (out / "runs.json").unlink(missing_ok=True)
+    if runs := gather(artefacts or {}, root):
+        write_json(out / "runs.json", runs)
+        names.append("runs.json")
     files = [out / name for name in sorted(names)]
     if not missing:
         hashes = {run.path: sha256_file(root / run.path) for run in present}
