@@ -34,8 +34,9 @@ class Stage:
         name: the stage's name; rule and verb are ``train_<name>``.
         revision: raised whenever the stage's numbers change, so that old artefacts no longer count.
         reads: dotted keys, or whole sections, of the configuration that the stage depends on.
-        variants: keys of options that enter the fingerprint only where they are on, so that a new
-            option, off by default, does not make work that is done count as undone.
+        variants: keys of options that enter the fingerprint only where they differ from their
+            defaults, so that a new option does not make work that is done count as undone; they may
+            lie in a section that the stage reads.
         needs: stages whose result this one uses.
         scope: ``dataset`` where one artefact serves every task of a dataset, ``task`` where the
             reward matters.

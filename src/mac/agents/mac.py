@@ -28,10 +28,25 @@ class MAC(Agent):
         """Dynamics, outcome heads, behaviour, and the value learner that joins them."""
         cfg, spaces, n, init = self.config, self.spaces, self.config.chunk_length, self.init
         self.chunk_dim = n * spaces.action_dim
-        self.model = c.Dynamics(spaces, n, cfg.model.hidden_dims, init)
-        self.heads = c.Outcome(spaces, n, cfg.heads.hidden_dims, init, negative=cfg.goals.negative)
+        model, heads, value = cfg.model, cfg.heads, cfg.value
+        self.model = c.Dynamics(spaces, n, model.hidden_dims, init, layer_norm=model.layer_norm)
+        self.heads = c.Outcome(
+            spaces,
+            n,
+            heads.hidden_dims,
+            init,
+            layer_norm=heads.layer_norm,
+            negative=cfg.goals.negative,
+        )
         self.behaviour = c.behaviour.make(spaces, cfg, init)
-        self.values = c.Values(spaces, n, cfg.value.hidden_dims, cfg.value.critic_hidden_dims, init)
+        self.values = c.Values(
+            spaces,
+            n,
+            value.hidden_dims,
+            value.critic_hidden_dims,
+            init,
+            layer_norm=value.layer_norm,
+        )
         return {
             "model": self.model,
             "heads": self.heads,

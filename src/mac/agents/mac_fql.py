@@ -51,8 +51,10 @@ class MACFQL(MAC):
 
     def learn_values(self) -> Part:
         """Value learner whose rollouts follow the one-step policy, which improves on them."""
-        cfg = self.config
-        self.actor = c.OneStep(self.spaces, cfg.chunk_length, cfg.behaviour.hidden_dims, self.init)
+        cfg, like = self.config, self.config.behaviour
+        self.actor = c.OneStep(
+            self.spaces, cfg.chunk_length, like.hidden_dims, self.init, layer_norm=like.layer_norm
+        )
         options = {} if cfg.corrected_discount else {"return_discount": cfg.discount}
         return self.expand(self.actor.sample, (), actor=self.actor, improve=self.improve, **options)
 

@@ -27,8 +27,10 @@ class ModelError(Agent):
 
     def build(self) -> Mapping[str, Part]:
         """The dynamics alone."""
-        cfg = self.config
-        self.model = c.Dynamics(self.spaces, cfg.chunk_length, cfg.model.hidden_dims, self.init)
+        n, cfg = self.config.chunk_length, self.config.model
+        self.model = c.Dynamics(
+            self.spaces, n, cfg.hidden_dims, self.init, layer_norm=cfg.layer_norm
+        )
         return {"model": self.model}
 
     def predict(self, observations: Tensor, actions: Tensor) -> Tensor:

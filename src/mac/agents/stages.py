@@ -10,15 +10,20 @@ from mac.agents.base import Stage
 
 _TASK = ("data.normalizer", "mode")
 _DATA = ("data.all_anchors",)  # [C]
+_GAUSSIAN = ("behaviour.squash", "behaviour.squash_mean", "behaviour.state_dependent_std")
 
 MODEL = Stage(
-    "model", 1, ("data.normalizer", "chunk_length", "model"), variants=_DATA, section="model"
+    "model",
+    1,
+    ("data.normalizer", "chunk_length", "model"),
+    variants=(*_DATA, "model.layer_norm"),
+    section="model",
 )
 HEADS = Stage(
     "heads",
     1,
     (*_TASK, "chunk_length", "chunk_reward", "task_masks", "discount", "goals", "heads"),
-    variants=_DATA,
+    variants=(*_DATA, "heads.layer_norm"),
     scope="task",
     section="heads",
 )
@@ -26,7 +31,7 @@ BEHAVIOUR = Stage(
     "behaviour",
     1,
     (*_TASK, "chunk_length", "discount", "goals", "behaviour"),
-    variants=_DATA,
+    variants=(*_DATA, "behaviour.layer_norm", *_GAUSSIAN),
     section="behaviour",
 )
 VALUE = Stage(
@@ -41,7 +46,7 @@ VALUE = Stage(
         "value",
         "compute.precision",
     ),
-    variants=_DATA,
+    variants=(*_DATA, "value.layer_norm"),
     needs=("model", "heads", "behaviour"),
     scope="task",
     section="value",

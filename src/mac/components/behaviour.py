@@ -11,7 +11,7 @@ from torch import Tensor
 from mac.components.part import Draw, Loss, Noise, Part, flat
 from mac.losses.flow import euler, flow_matching
 from mac.losses.regression import squared
-from mac.nets.gaussian import TanhGaussian
+from mac.nets.gaussian import DiagonalGaussian
 from mac.nets.mlp import MLP, Init
 from mac.types import Batch, Spaces
 
@@ -45,10 +45,13 @@ class Flow(_Policy):
         hidden_dims: Sequence[int],
         init: Init,
         flow_steps: int,
+        *,
+        layer_norm: bool = True,
     ) -> None:
         super().__init__(spaces, chunk_length)
         dims = (spaces.observation_dim, spaces.goal_dim, self.chunk_dim, 1)
-        self.flow = MLP(dims, hidden_dims, self.chunk_dim, init.generator("flow"))
+        generator = init.generator("flow")
+        self.flow = MLP(dims, hidden_dims, self.chunk_dim, generator, layer_norm=layer_norm)
         self.flow_steps = flow_steps
 
     def forward(
@@ -81,11 +84,18 @@ class OneStep(_Policy):
     """One-step policy mu(s, g, z); its output is clipped when sampled, not when trained."""
 
     def __init__(
-        self, spaces: Spaces, chunk_length: int, hidden_dims: Sequence[int], init: Init
+        self,
+        spaces: Spaces,
+        chunk_length: int,
+        hidden_dims: Sequence[int],
+        init: Init,
+        *,
+        layer_norm: bool = True,
     ) -> None:
         super().__init__(spaces, chunk_length)
         dims = (spaces.observation_dim, spaces.goal_dim, self.chunk_dim)
-        self.onestep = MLP(dims, hidden_dims, self.chunk_dim, init.generator("onestep"))
+        generator = init.generator("onestep")
+        self.onestep = MLP(dims, hidden_dims, self.chunk_dim, generator, layer_norm=layer_norm)
 
     def forward(
         self, observations: Tensor, goals: Tensor, noise: Tensor, dtype: torch.dtype | None = None
@@ -104,10 +114,13 @@ class DistilledFlow(Part):
         hidden_dims: Sequence[int],
         init: Init,
         flow_steps: int,
+        *,
+        layer_norm: bool = True,
     ) -> None:
         super().__init__()
-        self.teacher = Flow(spaces, chunk_length, hidden_dims, init, flow_steps)
-        self.student = OneStep(spaces, chunk_length, hidden_dims, init)
+        shape = (spaces, chunk_length, hidden_dims, init)
+        self.teacher = Flow(*shape, flow_steps, layer_norm=layer_norm)
+        self.student = OneStep(*shape, layer_norm=layer_norm)
         self.sample = self.student.sample
 
     def noise(self, batch_size: int) -> dict[str, Draw]:
@@ -130,21 +143,28 @@ class DistilledFlow(Part):
 
 
 class Gaussian(_Policy):
-    """Tanh-Gaussian policy over chunks, trained by maximum likelihood (algorithms.md 2)."""
+    """Gaussian policy over chunks, trained by maximum likelihood (algorithms.md 2).
+
+    ``options`` are those of :class:`mac.nets.gaussian.DiagonalGaussian`.
+    """
 
     def __init__(
-        self, spaces: Spaces, chunk_length: int, hidden_dims: Sequence[int], init: Init
+        self,
+        spaces: Spaces,
+        chunk_length: int,
+        hidden_dims: Sequence[int],
+        init: Init,
+        **options: bool,
     ) -> None:
         super().__init__(spaces, chunk_length)
-        dims = (spaces.observation_dim, spaces.goal_dim)
-        self.actor = TanhGaussian(dims, hidden_dims, self.chunk_dim, init.generator("actor"))
+        dims, generator = (spaces.observation_dim, spaces.goal_dim), init.generator("actor")
+        self.actor = DiagonalGaussian(dims, hidden_dims, self.chunk_dim, generator, **options)
 
     def forward(
         self, observations: Tensor, goals: Tensor, noise: Tensor, dtype: torch.dtype | None = None
     ) -> Tensor:
-        """Chunk vectors (..., n A) in (-1, 1); always computed in the parameters' dtype."""
-        mean, std = self.actor(observations, goals)
-        return torch.tanh(mean + std * noise)
+        """Chunk vectors (..., n A), not clipped; always computed in the parameters' dtype."""
+        return self.actor.transform(noise, observations, goals)
 
     def losses(self, batch: Batch, noise: Noise) -> list[Loss]:
         """Negative log-likelihood of dataset chunks given the actor goal."""
@@ -157,6 +177,12 @@ def make(spaces: Spaces, config: AgentConfig, init: Init) -> DistilledFlow | Flo
     cfg = config.behaviour
     arguments = (spaces, config.chunk_length, cfg.hidden_dims, init)
     if cfg.policy == "gaussian":
-        return Gaussian(*arguments)
+        return Gaussian(
+            *arguments,
+            layer_norm=cfg.layer_norm,
+            squash=cfg.squash,
+            squash_mean=cfg.squash_mean,
+            state_dependent_std=cfg.state_dependent_std,
+        )
     kind = {"distilled_flow": DistilledFlow, "flow": Flow}[cfg.policy]
-    return kind(*arguments, cfg.flow_steps)
+    return kind(*arguments, cfg.flow_steps, layer_norm=cfg.layer_norm)

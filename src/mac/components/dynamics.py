@@ -16,12 +16,18 @@ class Dynamics(Part):
     """f(s, A) = s + MLP(s, A), trained by squared error on dataset chunks."""
 
     def __init__(
-        self, spaces: Spaces, chunk_length: int, hidden_dims: Sequence[int], init: Init
+        self,
+        spaces: Spaces,
+        chunk_length: int,
+        hidden_dims: Sequence[int],
+        init: Init,
+        *,
+        layer_norm: bool = True,
     ) -> None:
         super().__init__()
-        width = spaces.observation_dim
+        width, generator = spaces.observation_dim, init.generator("dynamics")
         dims = (width, chunk_length * spaces.action_dim)
-        self.dynamics = MLP(dims, hidden_dims, width, init.generator("dynamics"))
+        self.dynamics = MLP(dims, hidden_dims, width, generator, layer_norm=layer_norm)
 
     def forward(self, observations: Tensor, actions: Tensor) -> Tensor:
         """Observations (B, O) after the chunks (B, n, A)."""

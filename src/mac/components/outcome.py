@@ -27,12 +27,15 @@ class Outcome(Part):
         hidden_dims: Sequence[int],
         init: Init,
         *,
+        layer_norm: bool = True,
         negative: bool = True,
     ) -> None:
         super().__init__()
         dims = (spaces.observation_dim, spaces.goal_dim, chunk_length * spaces.action_dim)
-        self.success = Scalar(dims, hidden_dims, init.generator("success"))
-        self.reward = Scalar(dims, hidden_dims, init.generator("reward"))
+        self.success, self.reward = (
+            Scalar(dims, hidden_dims, init.generator(name), layer_norm=layer_norm)
+            for name in ("success", "reward")
+        )
         self.negative = negative
         self.goal_reached = spaces.goal_dim > 0
 

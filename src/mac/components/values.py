@@ -22,13 +22,16 @@ class Values(nn.Module):
         value_hidden_dims: Sequence[int],
         critic_hidden_dims: Sequence[int],
         init: Init,
+        *,
+        layer_norm: bool = True,
     ) -> None:
         super().__init__()
         dims = (spaces.observation_dim, spaces.goal_dim)
-        self.value = Scalar(dims, value_hidden_dims, init.generator("value"))
+        generator = init.generator("value")
+        self.value = Scalar(dims, value_hidden_dims, generator, layer_norm=layer_norm)
         self.target_value = copy.deepcopy(self.value).requires_grad_(False)
-        chunk_dim = chunk_length * spaces.action_dim
-        self.critic = Scalar((*dims, chunk_dim), critic_hidden_dims, init.generator("critic"))
+        dims, generator = (*dims, chunk_length * spaces.action_dim), init.generator("critic")
+        self.critic = Scalar(dims, critic_hidden_dims, generator, layer_norm=layer_norm)
 
     @torch.no_grad()
     def follow(self, rate: float) -> None:

@@ -100,6 +100,7 @@ class StageConfig(Model):
     """What every training stage has; None takes the shared value of the same name."""
 
     hidden_dims: Widths = Field(_WIDTHS, description="widths of the hidden layers")
+    layer_norm: bool = Field(True, description="normalise every hidden layer [F]")
     steps: Count | None = Field(None, description="updates of the stage")
     batch_size: Count | None = Field(None, description="rows of a batch")
     optimiser: OptimiserConfig | None = None
@@ -138,6 +139,11 @@ class BehaviourConfig(SupervisedConfig):
         "distilled_flow", description="what proposes chunks"
     )
     flow_steps: Count = Field(10, description="K, Euler steps of the flow")
+    squash: bool = Field(True, description="gaussian: a chunk is the tanh of a sample [F]")
+    squash_mean: bool = Field(False, description="gaussian: the mean is the tanh of its head")
+    state_dependent_std: bool = Field(
+        True, description="gaussian: the spread depends on the state [F]; one free vector otherwise"
+    )
 
 
 class ValueConfig(StageConfig):

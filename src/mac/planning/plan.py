@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mac.agents.base import Stage
+from mac.config.load import sections
 from mac.envs.registry import EnvSpec
 from mac.errors import ConfigError
 from mac.io import fingerprint, read_yaml
@@ -175,9 +176,20 @@ def _facts(cell: Cell) -> dict[str, Any]:
     return {"env_id": spec.env_id} if cell.resolved.config.data.source == "fetch" else {}
 
 
-def _switched_on(cell: Cell, stage: Stage) -> list[str]:
-    """The stage's variants that are on; those that are off leave its fingerprint alone."""
-    return [key for key in stage.variants if cell.resolved.value(key)]
+def _stage_slice(cell: Cell, stage: Stage) -> dict[str, Any]:
+    """What the stage reads, without the variants that have their default value."""
+    default = sections(type(cell.resolved.config))
+    plain = [key for key in stage.variants if cell.resolved.value(key) == default[key]]
+
+    def without(key: str, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        kept = {name: v for name, v in value.items() if f"{key}.{name}" not in plain}
+        return {name: without(f"{key}.{name}", v) for name, v in kept.items()}
+
+    inside = [key for key in stage.variants if key.startswith(tuple(f"{r}." for r in stage.reads))]
+    keys = (*stage.reads, *(key for key in stage.variants if key not in {*plain, *inside}))
+    return {key: without(key, value) for key, value in _slice(cell, keys).items()}
 
 
 class Plan:
@@ -336,7 +348,7 @@ class Plan:
         content = {
             "stage": stage.name,
             "revision": stage.revision,
-            "config": _slice(cell, (*stage.reads, *_switched_on(cell, stage))),
+            "config": _stage_slice(cell, stage),
             "task": number,
             "upstream": {role: job.fingerprint for role, job in upstream.items()},
             "store": store.fingerprint,

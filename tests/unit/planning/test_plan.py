@@ -6,10 +6,11 @@ from collections import Counter
 import pytest
 import yaml
 
+from mac.agents.stages import MODEL
 from mac.errors import ConfigError, DeviceError
 from mac.planning import estimate
-from mac.planning.experiment import available, listed
-from mac.planning.plan import Plan
+from mac.planning.experiment import Experiment, available, listed
+from mac.planning.plan import Plan, _stage_slice
 
 SUITE = {
     "mode": "reward",
@@ -131,6 +132,8 @@ ALL = {"collect", "build", "train_model", "train_heads", "train_behaviour", "tra
         ("compute.save_every_s", 2.0, set()),
         ("heads.hidden_dims", [8], {"train_heads", "train_value", "evaluate mac"} | REPORT),
         ("model.hidden_dims", [8], {"train_model", "train_value", "evaluate mac"} | REPORT),
+        ("model.layer_norm", False, {"train_model", "train_value", "evaluate mac"} | REPORT),
+        ("data.all_anchors", True, ALL - {"collect", "build"} | BOTH | REPORT),
         ("behaviour.flow_steps", 3, {"train_behaviour", "train_value"} | BOTH | REPORT),
         ("chunk_length", 5, ALL - {"collect", "build"} | BOTH | REPORT),
         ("batch_size", 5, ALL - {"collect", "build"} | BOTH | REPORT),
@@ -146,6 +149,17 @@ def test_a_changed_value_changes_exactly_what_depends_on_it(write, key, value, a
     write("experiments", "x", experiment(set={**content["set"], key: value}))
     after = marks(Plan(["x"]))
     assert {name for name in before if before[name] != after[name]} == affected
+
+
+@pytest.mark.parametrize("on", [False, True])
+def test_a_fingerprint_holds_a_variant_only_where_it_differs_from_its_default(write, on):
+    values = {"model.layer_norm": False, "data.all_anchors": True} if on else {}
+    write("experiments", "x", experiment(set={**experiment()["set"], **values}))
+    (cell, _) = Experiment("x").cells
+    content = _stage_slice(cell, MODEL)
+    assert ("layer_norm" in content["model"]) == on
+    assert ("data.all_anchors" in content) == on
+    assert content["model"]["hidden_dims"] == [1024] * 4
 
 
 def test_comments_and_order_change_nothing(write):
