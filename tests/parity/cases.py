@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import numpy as np
 import torch
 
 from mac.agents.base import Agent, agent_class, registry
+from mac.config.load import Layer, resolve
+from mac.config.schema import AgentConfig
 from mac.nets.mlp import Init
 from mac.types import Batch, Spaces
 
-# file name without mode -> agent
+# what a file's name begins with -> agent
 AGENTS = {
     "mac": "mac",
     "mbrs_ac": "mac_gau",
@@ -50,9 +53,27 @@ MODULES_OF_AGENT = {"mac_fql": {"actor_onestep_flow": ("value", "actor.onestep")
 
 _LEAF = {"kernel": "weight", "bias": "bias"}
 
+# Keys of the original that change no number of a case: what the file's arrays already show, data
+# handling (``test_datasets.py``), initialisation, and what the original itself never reads.
+IDLE = {
+    *("agent_name", "dataset_class", "action_dim", "ob_dim", "ob_dims", "param_attempt"),
+    *(f"{who}_p_{kind}goal" for who in ("value", "actor") for kind in ("cur", "traj", "random")),
+    *("value_geom_sample", "actor_geom_sample", "actor_fc_scale"),
+    *("gc_actor", "onestep_actor", "sarsa_backup", "model_backup", "rollout_critic"),
+    *("rollout_value", "adv_normalization", "ent_coef", "bc_loss"),
+}
+# The only value with which the original runs; the other one meets something it does not define.
+ONLY = {
+    "mac_gau": {"learn_success": True},
+    "mac_fql": {"learn_success": True},
+    "model_error": {"learn_success": False},
+}
+
 
 def parameter_name(path: str, depth: int) -> str:
     """Our name of a parameter like ``Dense_0/kernel`` in a network with ``depth`` hidden layers."""
+    if path == "log_stds":
+        return "log_std_bias"
     layer, leaf = path.split("/")
     if layer.startswith("LayerNorm_"):
         return f"trunk.{'scales' if leaf == 'scale' else 'shifts'}.{layer[10:]}"
@@ -64,44 +85,61 @@ def parameter_name(path: str, depth: int) -> str:
     return f"trunk.{'weights' if leaf == 'kernel' else 'biases'}.{index}"
 
 
-def config_of(name: str, original: dict) -> dict:
+# key of the original -> keys of ours
+HONOURED = {
+    "action_chunking": ("chunk_length",),
+    "action_chunking_test": ("evaluate.execute_length",),
+    "actor_hidden_dims": ("behaviour.hidden_dims",),
+    "alpha": ("distill_weight",),
+    "batch_size": ("batch_size",),
+    "discount": ("discount",),
+    "dynamics_hidden_dims": ("model.hidden_dims", "heads.hidden_dims", "value.critic_hidden_dims"),
+    "flow_steps": ("behaviour.flow_steps",),
+    "gc_negative": ("goals.negative",),
+    "lam": ("value.td_lambda",),
+    "layer_norm": tuple(f"{s}.layer_norm" for s in ("model", "heads", "behaviour", "value")),
+    "lr": ("optimiser.learning_rate",),
+    "mean_tanh_squash": ("behaviour.squash_mean",),
+    "num_samples_test": ("evaluate.num_candidates",),
+    "num_samples_train": ("value.num_candidates",),
+    "rollout_batch_size": ("value.rollout_batch_size",),
+    "rollout_steps": ("value.rollout_length",),
+    "state_dependent_std": ("behaviour.state_dependent_std",),
+    "tanh_squash": ("behaviour.squash",),
+    "target_network": ("value.target_network",),
+    "tau": ("value.polyak_rate",),
+    "value_hidden_dims": ("value.hidden_dims",),
+    "value_loss": ("value.loss",),
+}
+POLICIES = {"mac": "distilled_flow", "mac_gau": "gaussian", "mac_fql": "flow"}
+
+
+def refused(name: str, original: dict) -> str | None:
+    """The option for which a case cannot be run, in one line; None where all can."""
+    for key, value in ONLY.get(name, {}).items():
+        if (found := original.get(key, value)) != value:
+            return f"{key}: found {found}, with which the original stops; expected {value}"
+    return None
+
+
+def unread(name: str, original: dict) -> list[str]:
+    """Options that mean nothing to us; whether they matter, the numbers show."""
+    read = {*IDLE, *HONOURED, *ONLY.get(name, {})}
+    return sorted(key for key in original if key not in read and not key.startswith("_"))
+
+
+def config_of(name: str, original: dict) -> AgentConfig:
     """Our configuration of the original's hyper-parameters."""
-    widths = {key: original[f"{key}_hidden_dims"] for key in ("actor", "dynamics", "value")}
-    critic = widths["value"] if name == "mac_fql" else widths["dynamics"]
-    value = {
-        "hidden_dims": widths["value"],
-        "critic_hidden_dims": critic,
-        "rollout_length": original["rollout_steps"],
-        "rollout_batch_size": original["rollout_batch_size"] if name == "mac" else None,
-        "td_lambda": original.get("lam", 1.0),
-        "polyak_rate": original.get("tau", 0.005),
-        "num_candidates": original.get("num_samples_train", 1),
-        "loss": original["value_loss"],
-        "target_network": original["target_network"],
-    }
-    policy = {"mac": "distilled_flow", "mac_gau": "gaussian", "mac_fql": "flow"}.get(name, "flow")
-    config = {
-        "agent": name,
-        "mode": "goal" if original["_mode"] == "gc" else "reward",
-        "schedule": "joint",
-        "chunk_length": original["action_chunking"],
-        "discount": original["discount"],
-        "batch_size": original["batch_size"],
-        "optimiser": {"learning_rate": original["lr"]},
-        "goals": {"negative": original["gc_negative"]},
-        "model": {"hidden_dims": widths["dynamics"]},
-        "heads": {"hidden_dims": widths["dynamics"]},
-        "behaviour": {
-            "policy": policy,
-            "hidden_dims": widths["actor"],
-            "flow_steps": original["flow_steps"],
-        },
-        "value": value,
-        "evaluate": {"num_candidates": original.get("num_samples_test", 1)},
-    }
+    values = {ours: original[k] for k, keys in HONOURED.items() if k in original for ours in keys}
     if name == "mac_fql":
-        config["distill_weight"] = original["alpha"]
-    return config
+        values["value.critic_hidden_dims"] = original["value_hidden_dims"]
+    if name != "mac":
+        values["value.rollout_batch_size"] = None  # all of these ignore it and roll out the batch
+    mode = "goal" if original["_mode"] == "gc" else "reward"
+    values |= {"agent": name, "mode": mode, "schedule": "joint"}
+    if name in POLICIES:
+        values["behaviour.policy"] = POLICIES[name]
+    return resolve([Layer.of("case", values)], agent_class(name).Config).config
 
 
 @dataclass
@@ -116,14 +154,15 @@ class Case:
             self.arrays = {name: archive[name] for name in archive.files}
         self.original = json.loads(str(self.arrays.pop("config")))
         self.agent_name = agent_name(self.path)
+        if keys := unread(self.agent_name, self.original):
+            warnings.warn(f"{self.path.name}: unknown options {', '.join(keys)}", stacklevel=2)
 
     def build(self, dtype: torch.dtype = torch.float32) -> Agent:
         """The agent with the file's parameters."""
         shapes = self.original["_shapes"]
         spaces = Spaces(shapes["ob_dim"], self.goal_dim, shapes["action_dim"])
-        cls = agent_class(self.agent_name)
-        config = cls.Config.model_validate(config_of(self.agent_name, self.original))
-        agent = cls(config, spaces, Init(0))
+        config = config_of(self.agent_name, self.original)
+        agent = agent_class(self.agent_name)(config, spaces, Init(0))
         for part in agent.parts.values():
             part.to(dtype)
         self.load(agent, "params")
@@ -198,11 +237,15 @@ class Case:
         return self.agent_name in ("mac", "mac_gau")
 
 
-def agent_name(path: Path) -> str:
-    """Agent that a case file tests."""
-    return AGENTS[re.sub(r"_(gc|reward)$", "", path.stem)]
+def agent_name(path: Path) -> str | None:
+    """Agent that a case file tests: the longest name in the table with which its name begins."""
+    matches = [name for name in AGENTS if f"{path.stem}_".startswith(f"{name}_")]
+    return AGENTS[max(matches, key=len)] if matches else None
 
 
-def is_known(path: Path) -> bool:
-    """Whether the file's agent exists here."""
-    return agent_name(path) in registry()
+def missing(path: Path) -> str | None:
+    """Why a case file cannot be run at all, in one line; None where its agent exists here."""
+    name = agent_name(path)
+    if name is None:
+        return f"{path.name}: begins with no agent's name ({', '.join(AGENTS)})"
+    return None if name in registry() else f"{path.name}: agent {name} does not exist yet"

@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mac.agents.base import registry
 from mac.data.build import column_statistics, compact, episode_index
 from mac.data.goals import GoalMixture
 from mac.data.normalize import Normalizer
 from mac.data.store import Split
 from mac.data.views import Anchors, Chunks
 
-LATER = ("gc", "hgc", "c", "ac_fmpc", "acgc_fmpc")  # samplers of agents that do not exist yet
+# Batches of samplers that do not exist yet, and the agents that will bring them.
+LATER = {"hgc": ("ngcsac_bc", "sharsa"), "ac_fmpc": ("fmpc",), "acgc_fmpc": ("fmpc",)}
 DRAWS = 1_000_000
 STATISTICAL = 3e-3
 
@@ -69,17 +71,17 @@ class Case:
             geometric=self.config[f"{who}_geom_sample"],
         )
 
-    def chunks(self, mode: str, negative: bool = True) -> Chunks:
+    def chunks(self, mode: str, length: int | None = None, **options: bool) -> Chunks:
         return Chunks(
             self.split,
             self.normalizer,
-            self.config["action_chunking"],
+            length or self.config["action_chunking"],
             self.config["discount"],
             mode,
             1,
             value_goals=self.mixture("value"),
             actor_goals=self.mixture("actor"),
-            negative=negative,
+            **options,
         )
 
     def draw(self, mixture: GoalMixture, anchor: int) -> np.ndarray:
@@ -134,16 +136,20 @@ def test_anchors(case):
     assert np.array_equal(rows, case["anchors/valid_rows"])
     assert np.array_equal(ends, case["anchors/trajectory_end_of_valid_rows"])
     assert np.array_equal(case.chunks("goal").anchors.all(), case["anchors/chunk_anchors"])
+    assert np.array_equal(case.chunks("goal", 1).anchors.all(), case["anchors/one_step_anchors"])
 
 
-@pytest.mark.parametrize("name", ["ac", "acgc_neg", "acgc_pos"])
+@pytest.mark.parametrize("name", ["ac", "c", "acgc_neg", "acgc_pos", "gc_neg", "gc_pos"])
 def test_batches(case, name):
+    """Chunks of n steps, and of one step: these are the transitions of agents without chunks."""
     anchors = case[f"{name}_in/anchor"]
-    if name == "ac":
-        batch = case.chunks("reward").batch(anchors)
+    length = None if name.startswith("ac") else 1
+    if name in ("ac", "c"):
+        batch = case.chunks("reward", length, task_masks=name == "c").batch(anchors)
     else:
         goals = (case[f"{name}_in/{who}_goal_index"] for who in ("value", "actor"))
-        batch = case.chunks("goal", negative=name == "acgc_neg").batch(anchors, *goals)
+        view = case.chunks("goal", length, negative=name.endswith("_neg"))
+        batch = view.batch(anchors, *goals)
         close(batch.value_goals, case[f"{name}/value_goals"])
         close(batch.actor_goals, case[f"{name}/actor_goals"])
     close(batch.actions.reshape(len(anchors), -1), case[f"{name}/actions"])
@@ -161,6 +167,9 @@ def test_goal_frequencies(case, who):
     assert np.abs(found - case[f"goalfreq/{who}"]).max() < STATISTICAL
 
 
-@pytest.mark.parametrize("name", LATER)
-def test_samplers_of_later_agents(case, name):
-    pytest.skip(f"sampler {name} does not exist yet")
+@pytest.mark.parametrize(("name", "agent"), [(n, a) for n, agents in LATER.items() for a in agents])
+def test_samplers_of_later_agents(case, name, agent):
+    """Fails as soon as an agent exists whose batches are not compared above."""
+    assert agent not in registry(), f"agent {agent} exists, but its batches {name} are not compared"
+    assert any(key.startswith((f"{name}/", f"{name}_neg/")) for key in case.arrays)
+    pytest.skip(f"batches {name}: agent {agent} does not exist yet")
