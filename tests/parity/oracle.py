@@ -1,7 +1,7 @@
 """The original's losses written out slowly in float64, from docs/agents, on its own names.
 
 It shares nothing with ``mac`` but torch. ``test_oracle.py`` holds it against the cases of the
-original; where it agrees, ``made_up.py`` makes further cases of it: other shapes, widths and options.
+original; where it agrees, ``made_up.py`` makes further cases: other shapes, widths, options.
 
 Parameters come twice: ``T`` receives gradients, ``F`` holds the same numbers as constants.
 """
