@@ -56,8 +56,10 @@ class MAC(Agent):
 
     def learn_values(self) -> Part:
         """Value learner whose rollouts take the best of ``num_candidates`` chunks."""
-        act = c.BestOf(self.behaviour, self.values.critic, self.config.compute.precision)
-        return self.expand(act, (self.config.value.num_candidates,))
+        networks = (self.behaviour, self.values.critic)
+        return self.expand(
+            c.BestOf(*networks), (self.config.value.num_candidates,), acting=networks
+        )
 
     def expand(self, act: Any, lead: tuple[int, ...], **options: Any) -> Part:
         """Value expansion under an acting rule with noise (H, *lead, B, n A)."""
@@ -73,6 +75,7 @@ class MAC(Agent):
             "loss": cfg.loss,
             "target_network": cfg.target_network,
             "corrected_critic": cfg.corrected_critic,
+            "precision": self.config.compute.precision,
         }
         return c.ValueExpansion(
             self.values, self.model, self.heads, act, (lead, self.chunk_dim), **settings | options

@@ -56,7 +56,14 @@ class MACFQL(MAC):
             self.spaces, cfg.chunk_length, like.hidden_dims, self.init, layer_norm=like.layer_norm
         )
         options = {} if cfg.corrected_discount else {"return_discount": cfg.discount}
-        return self.expand(self.actor.sample, (), actor=self.actor, improve=self.improve, **options)
+        return self.expand(
+            self.actor.sample,
+            (),
+            actor=self.actor,
+            acting=(self.actor,),
+            improve=self.improve,
+            **options,
+        )
 
     def improve(self, trajectory: Trajectory, noise: Noise) -> list[Loss]:
         """Losses alpha L_dist + L_q on all imagined states (H, B).

@@ -27,11 +27,9 @@ class _Policy(Part):
         self.chunk = (chunk_length, spaces.action_dim)
         self.chunk_dim = chunk_length * spaces.action_dim
 
-    def sample(
-        self, observations: Tensor, goals: Tensor, noise: Tensor, dtype: torch.dtype | None = None
-    ) -> Tensor:
+    def sample(self, observations: Tensor, goals: Tensor, noise: Tensor) -> Tensor:
         """Chunks (..., n, A), clipped to [-1, 1], for (B, O), (B, G) and noise (..., B, n A)."""
-        vectors = self(observations, goals, noise, dtype=dtype)
+        vectors = self(observations, goals, noise)
         return vectors.clamp(-1.0, 1.0).unflatten(-1, self.chunk)
 
 
@@ -54,13 +52,9 @@ class Flow(_Policy):
         self.flow = MLP(dims, hidden_dims, self.chunk_dim, generator, layer_norm=layer_norm)
         self.flow_steps = flow_steps
 
-    def forward(
-        self, observations: Tensor, goals: Tensor, noise: Tensor, dtype: torch.dtype | None = None
-    ) -> Tensor:
+    def forward(self, observations: Tensor, goals: Tensor, noise: Tensor) -> Tensor:
         """Chunk vectors (..., n A), not clipped: the flow's image of the noise."""
-        return euler(
-            lambda x, t: self.flow(observations, goals, x, t, dtype=dtype), noise, self.flow_steps
-        )
+        return euler(lambda x, t: self.flow(observations, goals, x, t), noise, self.flow_steps)
 
     def noise(self, batch_size: int) -> dict[str, Draw]:
         """Source points and times of flow matching."""
@@ -97,11 +91,9 @@ class OneStep(_Policy):
         generator = init.generator("onestep")
         self.onestep = MLP(dims, hidden_dims, self.chunk_dim, generator, layer_norm=layer_norm)
 
-    def forward(
-        self, observations: Tensor, goals: Tensor, noise: Tensor, dtype: torch.dtype | None = None
-    ) -> Tensor:
+    def forward(self, observations: Tensor, goals: Tensor, noise: Tensor) -> Tensor:
         """Chunk vectors (..., n A), not clipped."""
-        return self.onestep(observations, goals, noise, dtype=dtype)
+        return self.onestep(observations, goals, noise)
 
 
 class DistilledFlow(Part):
@@ -160,10 +152,8 @@ class Gaussian(_Policy):
         dims, generator = (spaces.observation_dim, spaces.goal_dim), init.generator("actor")
         self.actor = DiagonalGaussian(dims, hidden_dims, self.chunk_dim, generator, **options)
 
-    def forward(
-        self, observations: Tensor, goals: Tensor, noise: Tensor, dtype: torch.dtype | None = None
-    ) -> Tensor:
-        """Chunk vectors (..., n A), not clipped; always computed in the parameters' dtype."""
+    def forward(self, observations: Tensor, goals: Tensor, noise: Tensor) -> Tensor:
+        """Chunk vectors (..., n A), not clipped."""
         return self.actor.transform(noise, observations, goals)
 
     def losses(self, batch: Batch, noise: Noise) -> list[Loss]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
+from torch import nn
 
 from mac.components.dynamics import Dynamics
 from mac.components.imagine import Trajectory, imagine
@@ -14,6 +15,7 @@ from mac.components.select import Acting
 from mac.components.values import Values
 from mac.losses.regression import HEADS
 from mac.losses.returns import lambda_returns
+from mac.nets.frozen import frozen
 from mac.types import Batch
 
 Improve = Callable[[Trajectory, Noise], list[Loss]]
@@ -39,6 +41,8 @@ class ValueExpansion(Part):
         corrected_critic: decode the value in the critic's target (the original leaves a logit under
             ``bce``).
         actor: a policy trained along with the values, if any.
+        acting: networks of the acting rule, which rollouts compute in ``precision``.
+        precision: ``float32`` or ``bf16``.
         improve: the losses that train it on the trajectory; ``noise["distill_z"]`` is (H, B, n A).
     """
 
@@ -59,13 +63,16 @@ class ValueExpansion(Part):
         loss: str = "squared",
         target_network: bool = True,
         corrected_critic: bool = False,
+        acting: Sequence[nn.Module] = (),
+        precision: str = "float32",
         actor: Part | None = None,
         improve: Improve | None = None,
     ) -> None:
         super().__init__()
         self.values = values
         self.actor, self.improve = actor, improve
-        self._frozen = (model, outcome)  # a tuple: they are not sub-modules of this part
+        self._frozen = (model, outcome)  # tuples: these are not sub-modules of this part
+        self._acting, self.precision = tuple(acting), precision
         self.act, self.act_noise = act, act_noise
         self.rollout_length, self.rollout_batch_size = rollout_length, rollout_batch_size
         self.return_discount, self.critic_discount = return_discount, critic_discount
@@ -89,7 +96,8 @@ class ValueExpansion(Part):
         """Trajectories from the first rows of the batch, towards their value goals."""
         rows = self.rows(batch.observations.shape[0])
         start, goals = batch.observations[:rows], batch.value_goals[:rows]
-        return imagine(self._frozen[0], self.act, start, goals, noise["rollout_z"])
+        with frozen(self._acting, self.precision):
+            return imagine(self._frozen[0], self.act, start, goals, noise["rollout_z"])
 
     def losses(self, batch: Batch, noise: Noise) -> list[Loss]:
         """Squared (or cross-entropy) error of V against returns at each step, of Q at the first."""

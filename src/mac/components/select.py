@@ -17,21 +17,16 @@ def best_of(candidates: Tensor, scores: Tensor) -> Tensor:
     return candidates[scores.argmax(0), rows]
 
 
-# float32 computes in the parameters' own dtype, so that float64 networks stay float64
-PRECISIONS = {"float32": None, "bf16": torch.bfloat16}
-
-
 class BestOf:
     """Acting rule: N chunks from the behaviour, the critic's favourite."""
 
-    def __init__(self, behaviour: Part, critic: Scalar, precision: str = "float32") -> None:
+    def __init__(self, behaviour: Part, critic: Scalar) -> None:
         self.behaviour, self.critic = behaviour, critic
-        self.dtype = PRECISIONS[precision]
 
     def __call__(self, observations: Tensor, goals: Tensor, noise: Tensor) -> Tensor:
         """Chunks (B, n, A) for (B, O), (B, G) and noise (N, B, n A)."""
-        candidates = self.behaviour.sample(observations, goals, noise, self.dtype)
-        scores = self.critic(observations, goals, flat(candidates), dtype=self.dtype)
+        candidates = self.behaviour.sample(observations, goals, noise)
+        scores = self.critic(observations, goals, flat(candidates))
         return best_of(candidates, scores)
 
 

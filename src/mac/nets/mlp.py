@@ -10,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from mac.nets.dense import hidden
+from mac.nets.blocks import in_blocks
+from mac.nets.dense import hidden, join
+from mac.nets.frozen import Frozen
 from mac.rng import torch_seed
 
 
@@ -31,12 +33,6 @@ def glorot_uniform(
     """Kernel (out, in) drawn from U(-l, l) with l = sqrt(6 scale / (in + out))."""
     limit = math.sqrt(6.0 * scale / (in_dim + out_dim))
     return nn.Parameter(torch.empty(out_dim, in_dim).uniform_(-limit, limit, generator=generator))
-
-
-def join(inputs: Sequence[Tensor]) -> Tensor:
-    """Concatenation on the last axis of inputs whose leading axes broadcast to the last input's."""
-    lead = inputs[-1].shape[:-1]
-    return torch.cat([x.expand(*lead, x.shape[-1]) for x in inputs], dim=-1)
 
 
 class Trunk(nn.Module):
@@ -67,11 +63,8 @@ class Trunk(nn.Module):
             yield weight, bias, norm
 
     def forward(self, x: Tensor) -> Tensor:
-        """Features (..., J) of inputs (..., I), computed in the dtype of ``x``."""
+        """Features (..., J) of inputs (..., I)."""
         for weight, bias, norm in self.layers():
-            if x.dtype != weight.dtype:
-                weight, bias = weight.to(x.dtype), bias.to(x.dtype)
-                norm = None if norm is None else (norm[0].to(x.dtype), norm[1].to(x.dtype))
             x = hidden(x, weight, bias, norm)
         return x
 
@@ -92,20 +85,13 @@ class MLP(nn.Module):
         self.trunk = Trunk(sum(in_dims), hidden_dims, generator, layer_norm=layer_norm)
         self.weight = glorot_uniform(out_dim, self.trunk.out_dim, generator)
         self.bias = nn.Parameter(torch.zeros(out_dim))
+        self.frozen: Frozen | None = None  # set within mac.nets.frozen.frozen
 
-    def forward(self, *inputs: Tensor, dtype: torch.dtype | None = None) -> Tensor:
-        """Outputs (..., out). Leading axes of earlier inputs broadcast to the last input's.
-
-        ``dtype`` is the precision of the computation; the result has the parameters' dtype.
-        """
-        x = join(inputs)
-        if dtype is not None:
-            x = x.to(dtype)
-        features = self.trunk(x)
-        if features.dtype == self.weight.dtype:
-            return F.linear(features, self.weight, self.bias)
-        out = F.linear(features, self.weight.to(features.dtype), self.bias.to(features.dtype))
-        return out.to(self.weight.dtype)
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """Outputs (..., out). Leading axes of earlier inputs broadcast to the last input's."""
+        if self.frozen is not None:
+            return self.frozen(*inputs)
+        return in_blocks(lambda x: F.linear(self.trunk(x), self.weight, self.bias), join(inputs))
 
 
 class Scalar(MLP):
@@ -121,6 +107,6 @@ class Scalar(MLP):
     ) -> None:
         super().__init__(in_dims, hidden_dims, 1, generator, layer_norm=layer_norm)
 
-    def forward(self, *inputs: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    def forward(self, *inputs: Tensor) -> Tensor:
         """Outputs (...)."""
-        return super().forward(*inputs, dtype=dtype).squeeze(-1)
+        return super().forward(*inputs).squeeze(-1)
