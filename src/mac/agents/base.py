@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mac.errors import ConfigError
+from mac.errors import ConfigError, MacError
 from mac.types import Spaces
 
 if TYPE_CHECKING:
@@ -140,12 +140,25 @@ def _discover(extra: str) -> None:
         if module.name not in _NOT_AGENTS:
             importlib.import_module(f"mac.agents.{module.name}")
     for folder in filter(None, extra.split(os.pathsep)):
+        if not Path(folder).is_dir():
+            raise ConfigError("no such folder", key="MAC_AGENT_PATH", found=folder)
         for path in sorted(Path(folder).glob("*.py")):
-            name = f"mac_agent_{path.stem}"
-            spec = importlib.util.spec_from_file_location(name, path)
-            module = importlib.util.module_from_spec(spec)
-            sys.modules[name] = module
-            spec.loader.exec_module(module)
+            _import(path)
+
+
+def _import(path: Path) -> None:
+    """Run a file of ``MAC_AGENT_PATH``, whose code is the user's and may be wrong in any way."""
+    name = f"mac_agent_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except MacError:
+        raise
+    except Exception as error:
+        reason = f"cannot be imported ({type(error).__name__}: {error})"
+        raise ConfigError(reason, file=path, key="MAC_AGENT_PATH") from error
 
 
 def registry() -> Mapping[str, type[Agent]]:

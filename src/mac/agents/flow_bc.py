@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mac import components as c
 from mac.agents.base import Agent, register
 from mac.agents.stages import BEHAVIOUR
-from mac.config.schema import AgentConfig
+from mac.config.schema import AgentConfig, Impossible
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -24,6 +24,13 @@ class Config(AgentConfig):
     act_by: Literal["onestep", "flow"] = Field(
         "onestep", description="one sample of the distilled policy, or of the flow by Euler steps"
     )
+
+    @model_validator(mode="after")
+    def _two_policies_to_choose_from(self) -> Self:
+        policy = self.behaviour.policy
+        if self.act_by == "flow" and policy != "distilled_flow":
+            raise Impossible("act_by", f"flow needs behaviour.policy: distilled_flow, not {policy}")
+        return self
 
 
 @register("flow_bc")

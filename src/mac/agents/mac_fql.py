@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mac import components as c
 from mac import losses
 from mac.agents.base import register
 from mac.agents.mac import MAC
 from mac.agents.stages import VALUE
-from mac.config.schema import AgentConfig
+from mac.config.schema import AgentConfig, Impossible
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,6 +33,14 @@ class Config(AgentConfig):
     corrected_discount: bool = Field(
         False, description="[C] returns discounted by gamma^n a chunk instead of gamma"
     )
+
+    @model_validator(mode="after")
+    def _teacher_is_the_flow(self) -> Self:
+        if self.behaviour.policy != "flow":
+            raise Impossible(
+                "behaviour.policy", f"mac_fql imitates a flow, not {self.behaviour.policy}"
+            )
+        return self
 
 
 @register("mac_fql")

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from mac.config.schema import AgentConfig
+from mac.config.schema import AgentConfig, Impossible
 from mac.errors import ConfigError
 
 
@@ -196,6 +196,9 @@ def _readable(error: ValidationError, origins: Mapping[str, str]) -> ConfigError
     """The first problem as one line that names file and key."""
     first = error.errors()[0]
     path = [str(part) for part in first["loc"]]
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, Impossible):
+        path += cause.key.split(".")
     key = ".".join(part for part in path if not part.isdigit())
     file = origins.get(key) or next(
         (layer for k, layer in reversed(origins.items()) if k.startswith(f"{key}.")), None

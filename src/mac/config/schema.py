@@ -11,17 +11,32 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-Widths = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+# YAML has no tuples: the list itself may be converted, its numbers may not.
+Widths = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1, strict=False)]
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 _WIDTHS = (1024, 1024, 1024, 1024)
+_SHARED = ("steps", "batch_size", "optimiser")  # a stage without its own takes the top level's
+
+
+class Impossible(ValueError):
+    """A value that does not go with another one; ``key`` is where it stands in the section."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
 
 
 class Model(BaseModel):
-    """Base of all configuration sections: immutable, unknown keys refused, nothing coerced."""
+    """Base of all sections: immutable, finite, unknown keys refused, nothing coerced.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    Only a whole number may stand where any number may.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, strict=True, allow_inf_nan=False
+    )
 
 
 class DataConfig(Model):
@@ -120,7 +135,7 @@ class SupervisedConfig(StageConfig):
     @model_validator(mode="after")
     def _best_needs_checks(self) -> Self:
         if self.keep == "best" and not self.validate_every:
-            raise ValueError("keep: best needs validate_every > 0")
+            raise Impossible("keep", "best needs validate_every > 0")
         return self
 
 
@@ -144,6 +159,14 @@ class BehaviourConfig(SupervisedConfig):
     state_dependent_std: bool = Field(
         True, description="gaussian: the spread depends on the state [F]; one free vector otherwise"
     )
+
+    @model_validator(mode="after")
+    def _only_a_gaussian_has_a_spread(self) -> Self:
+        for key in ("squash", "squash_mean", "state_dependent_std"):
+            changed = getattr(self, key) != type(self).model_fields[key].default
+            if changed and self.policy != "gaussian":
+                raise Impossible(key, f"means nothing to policy: {self.policy}, only to gaussian")
+        return self
 
 
 class ValueConfig(StageConfig):
@@ -242,8 +265,24 @@ class AgentConfig(Model):
     @model_validator(mode="after")
     def _prefix_within_chunk(self) -> Self:
         if self.evaluate.execute_length > self.chunk_length:
-            raise ValueError(
-                f"evaluate.execute_length {self.evaluate.execute_length} exceeds chunk_length "
-                f"{self.chunk_length}"
+            raise Impossible(
+                "evaluate.execute_length",
+                f"{self.evaluate.execute_length} exceeds chunk_length {self.chunk_length}",
             )
+        return self
+
+    @model_validator(mode="after")
+    def _joint_is_one_training(self) -> Self:
+        if self.schedule == "staged":
+            return self
+        for name in ("model", "heads", "behaviour", "value"):
+            section = getattr(self, name)
+            own = [k for k in _SHARED if getattr(section, k) not in (None, getattr(self, k))]
+            if getattr(section, "validate_every", 0):
+                own.append("validate_every")
+            if own:
+                raise Impossible(
+                    f"{name}.{own[0]}",
+                    "schedule: joint trains all parts in one; only a stage has its own",
+                )
         return self

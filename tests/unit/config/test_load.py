@@ -34,7 +34,7 @@ def test_stages_take_shared_steps_batch_size_and_optimiser_unless_they_have_thei
         "optimiser.learning_rate": 0.1,
         "optimiser.decay": "cosine",
     }
-    own = {"heads": {"steps": 9, "optimiser": {"learning_rate": 0.2}}}
+    own = {"schedule": "staged", "heads": {"steps": 9, "optimiser": {"learning_rate": 0.2}}}
     config = resolve(layers(shared, own), AgentConfig).config
     assert (config.model.steps, config.model.batch_size) == (7, 3)
     assert config.model.optimiser.learning_rate == 0.1
@@ -54,8 +54,36 @@ def test_stages_take_shared_steps_batch_size_and_optimiser_unless_they_have_thei
         ({"model.hidden_dims": []}, r"layer0\.yaml: model\.hidden_dims"),
         ({"behaviour.policy": "vae"}, r"layer0\.yaml: behaviour\.policy: .*found 'vae'"),
         ({"goals.value.random": 0.9}, r"layer0\.yaml: goals\.value: .*must be 1"),
-        ({"evaluate.execute_length": 99}, r"execute_length 99 exceeds chunk_length 10"),
-        ({"heads.keep": "best"}, r"layer0\.yaml: heads: keep: best needs validate_every"),
+        (
+            {"evaluate.execute_length": 99},
+            r"layer0\.yaml: evaluate\.execute_length: 99 exceeds chunk_length 10",
+        ),
+        ({"heads.keep": "best"}, r"layer0\.yaml: heads\.keep: best needs validate_every"),
+        ({"steps": True}, r"layer0\.yaml: steps: .*integer.*found True"),
+        ({"steps": "7"}, r"layer0\.yaml: steps: .*integer.*found '7'"),
+        ({"steps": 7.0}, r"layer0\.yaml: steps: .*integer.*found 7\.0"),
+        ({"model.hidden_dims": [8, True]}, r"layer0\.yaml: model\.hidden_dims: .*integer"),
+        ({"task_masks": 1}, r"layer0\.yaml: task_masks: .*boolean.*found 1"),
+        ({"discount": "0.9"}, r"layer0\.yaml: discount: .*number.*found '0\.9'"),
+        (
+            {"optimiser.learning_rate": float("inf")},
+            r"layer0\.yaml: optimiser\.learning_rate: .*finite.*found inf",
+        ),
+        (
+            {"model.optimiser.weight_decay": float("nan")},
+            r"layer0\.yaml: model\.optimiser\.weight_decay: .*finite.*found nan",
+        ),
+        (
+            {"behaviour.squash": False},
+            r"layer0\.yaml: behaviour\.squash: means nothing to policy: distilled_flow",
+        ),
+        ({"heads.validate_every": 5}, r"layer0\.yaml: heads\.validate_every: schedule: joint"),
+        ({"model.steps": 5}, r"layer0\.yaml: model\.steps: schedule: joint"),
+        ({"value.batch_size": 5}, r"layer0\.yaml: value\.batch_size: schedule: joint"),
+        (
+            {"behaviour.optimiser.decay": "cosine"},
+            r"layer0\.yaml: behaviour\.optimiser: schedule: joint",
+        ),
         ({3: 4}, r"layer0\.yaml: 3: a key must be text"),
     ],
 )
@@ -65,8 +93,35 @@ def test_mistakes_name_file_key_and_value(values, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_whole_number_may_stand_where_any_number_may():
+    config = resolve(layers({"optimiser.learning_rate": 1, "value.td_lambda": 0}), AgentConfig)
+    assert config.plain["optimiser"]["learning_rate"] == 1.0
+    assert isinstance(config.plain["value"]["td_lambda"], float)
+
+
+def test_joint_training_accepts_stages_that_repeat_the_shared_values():
+    config = resolve(layers({"steps": 7, "model.steps": 7}), AgentConfig).config
+    assert config.schedule == "joint" and config.value.steps == 7
+
+
+@pytest.mark.parametrize("policy", ["flow", "gaussian"])
+def test_flow_bc_acts_by_the_flow_only_beside_its_distilled_policy(policy):
+    values = {"agent": "flow_bc", "act_by": "flow", "behaviour.policy": policy}
+    with pytest.raises(ConfigError, match=rf"layer0\.yaml: act_by: flow needs .* not {policy}"):
+        resolve(layers(values), agent_class("flow_bc").Config)
+    values["behaviour.policy"] = "distilled_flow"
+    assert resolve(layers(values), agent_class("flow_bc").Config).config.act_by == "flow"
+
+
+@pytest.mark.parametrize("policy", ["distilled_flow", "gaussian"])
+def test_mac_fql_needs_a_flow_to_imitate(policy):
+    values = {"agent": "mac_fql", "behaviour.policy": policy}
+    with pytest.raises(ConfigError, match=r"layer0\.yaml: behaviour\.policy: mac_fql imitates"):
+        resolve(layers(values), agent_class("mac_fql").Config)
+
+
 def test_an_agents_own_keys_are_known_to_it_alone():
-    values = {"agent": "mac_fql", "distill_weight": 2.0}
+    values = {"agent": "mac_fql", "behaviour.policy": "flow", "distill_weight": 2.0}
     assert resolve(layers(values), agent_class("mac_fql").Config).config.distill_weight == 2.0
     with pytest.raises(ConfigError, match="distill_weight: unknown key"):
         resolve(layers(values), AgentConfig)

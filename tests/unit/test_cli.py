@@ -1,0 +1,92 @@
+"""A user's mistake is one line on standard error and exit code 2, never a traceback."""
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from mac.cli import USER_MISTAKE, main
+from mac.planning import experiment
+
+
+@pytest.fixture
+def plan(tmp_path, monkeypatch):
+    """Runs ``mac plan`` on an experiment with these agents and values."""
+    monkeypatch.setenv("MAC_CONFIG_PATH", str(tmp_path))
+
+    def run(agents, values):
+        content = {
+            "title": "t",
+            "caption": "c",
+            "suites": {"ogbench_reward": {"cube-single": [1]}},
+            "agents": agents,
+            "seeds": [0],
+            "set": values,
+        }
+        path = tmp_path / "experiments" / "x.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(yaml.safe_dump(content))
+        experiment._read.cache_clear()
+        return CliRunner().invoke(main, ["plan", "x"])
+
+    return run
+
+
+def refused(result, *parts):
+    """The single line that a refused command printed, which names all these parts."""
+    assert result.exit_code == USER_MISTAKE, result.output
+    (line,) = result.stderr.splitlines()
+    assert not result.stdout
+    for part in parts:
+        assert part in line, line
+
+
+def test_what_can_be_planned_is_planned(plan):
+    result = plan({"flow_bc": {"set": {"act_by": "flow"}}}, {"schedule": "staged"})
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    ("agents", "values", "parts"),
+    [
+        ({"mac": {}}, {"optimiser.learning_rate": float("inf")}, ["x.yaml: optimiser.learning_"]),
+        ({"mac": {}}, {"steps": True}, ["x.yaml: steps", "found True"]),
+        (
+            {"flow_bc": {"set": {"act_by": "flow", "behaviour.policy": "flow"}}},
+            {},
+            ["x.yaml (agents.flow_bc): act_by: flow needs behaviour.policy: distilled_flow"],
+        ),
+        (
+            {"mac_fql": {"set": {"behaviour.policy": "gaussian"}}},
+            {},
+            ["x.yaml (agents.mac_fql): behaviour.policy: mac_fql imitates a flow"],
+        ),
+        (
+            {"mac": {}},
+            {"schedule": "joint", "heads": {"keep": "best", "validate_every": 5}},
+            ["x.yaml: heads.validate_every: schedule: joint"],
+        ),
+    ],
+)
+def test_impossible_values(plan, agents, values, parts):
+    refused(plan(agents, values), *parts)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("def broken(:\n", "SyntaxError"),
+        ("import nothing_of_this_name\n", "ModuleNotFoundError"),
+        ("1 / 0\n", "ZeroDivisionError"),
+    ],
+)
+def test_a_broken_agent_file(plan, tmp_path, monkeypatch, text, reason):
+    (tmp_path / "mine.py").write_text(text)
+    monkeypatch.setenv("MAC_AGENT_PATH", str(tmp_path))
+    result = plan({"mac": {}}, {"schedule": "staged"})
+    refused(result, f"{tmp_path}/mine.py: MAC_AGENT_PATH: cannot be imported ({reason}")
+
+
+def test_a_missing_folder_of_agents(plan, tmp_path, monkeypatch):
+    monkeypatch.setenv("MAC_AGENT_PATH", str(tmp_path / "nowhere"))
+    result = plan({"mac": {}}, {"schedule": "staged"})
+    refused(result, "MAC_AGENT_PATH: no such folder; found", "nowhere")
