@@ -202,9 +202,11 @@ class Experiment:
         return Cell(label, agent, spec, tasks, resolved)
 
     def _layer(self, part: str, values: Mapping[str, Any] | None) -> Layer:
-        """Layer of a part of this file."""
-        name = f"{self.path} ({part})" if part else str(self.path)
-        return Layer.of(name, values, must_change=True)
+        """Layer of a part of this file.
+
+        A comparison may name a value that is the default: it says what is compared.
+        """
+        return Layer.of(f"{self.path} ({part})" if part else str(self.path), values)
 
     def _check_names(self) -> None:
         """Refuse parts of this file that refer to something it does not have."""
