@@ -7,7 +7,7 @@ import importlib.util
 import os
 import pkgutil
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -34,6 +34,10 @@ class Stage:
         name: the stage's name; rule and verb are ``train_<name>``.
         revision: raised whenever the stage's numbers change, so that old artefacts no longer count.
         reads: dotted keys, or whole sections, of the configuration that the stage depends on.
+        reads_in: further such keys by mode, read in that mode alone.
+        make: function of (spaces, config, init) that makes the part, for a stage that agents share.
+            Without one the part is the agent's own affair, in ``build``, and no other agent shares
+            it: which code makes a part is what a fingerprint could not see otherwise.
         variants: keys of options that enter the fingerprint only where they differ from their
             defaults, so that a new option does not make work that is done count as undone; they may
             lie in a section that the stage reads.
@@ -42,25 +46,47 @@ class Stage:
             reward matters.
         section: section of the configuration with the stage's steps, batch size and optimiser; the
             top level where it is empty.
+        parts: the stages that this one trains together, where it is not one by itself.
     """
 
     name: str
     revision: int
     reads: tuple[str, ...]
+    reads_in: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    make: Callable[[Spaces, Any, Init], Part] | None = None
     variants: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     scope: str = "dataset"
     section: str = ""
+    parts: tuple[Stage, ...] = ()
+
+    def keys(self, mode: str) -> tuple[str, ...]:
+        """Keys that the stage reads in a mode, apart from its variants."""
+        return (*self.reads, *self.reads_in.get(mode, ()))
+
+    @property
+    def members(self) -> tuple[Stage, ...]:
+        """The stages whose parts are trained: those of ``parts``, or this one."""
+        return self.parts or (self,)
+
+    @property
+    def maker(self) -> str | None:
+        """Name of ``make``, by which fingerprints know it."""
+        return self.make and f"{self.make.__module__}.{self.make.__qualname__}"
+
+    def identity(self, agent: str) -> list[tuple[str, str, int]]:
+        """Name, maker (or else the agent) and revision of each part: the code behind the result."""
+        return [(part.name, part.maker or agent, part.revision) for part in self.members]
 
 
 @dataclass
 class Agent:
     """Base of all agents: parts by stage, and how they act.
 
-    ``build`` makes the learnable parts. The class attributes are what planning reads: the modes the
-    agent can be used in, its training stages, the stages whose checkpoints ``act`` needs, the keys
-    beyond ``evaluate`` that ``act`` reads, and whether it is evaluated by ``episodes`` or by
-    ``model_error``.
+    The class attributes are what planning reads: the modes the agent can be used in, its training
+    stages, the stages whose checkpoints ``act`` needs, the keys that ``act`` reads beyond those of
+    every evaluation, and whether it is evaluated by ``episodes`` or by ``model_error``. ``parts``
+    holds the learnable parts by stage name, in the order of ``stages``.
     """
 
     name: ClassVar[str] = ""
@@ -77,27 +103,41 @@ class Agent:
     parts: Mapping[str, Part] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.parts = self.build()
+        shared = (stage for stage in self.stages if stage.make)
+        self.parts = {s.name: s.make(self.spaces, self.config, self.init) for s in shared}
+        made, names = {**self.parts, **self.build()}, [stage.name for stage in self.stages]
+        if set(made) != set(names):
+            raise ConfigError(
+                f"agent {self.name} must build the parts of its stages, no others",
+                key="build",
+                found=", ".join(sorted(made)),
+                expected=", ".join(sorted(names)),
+            )
+        self.parts = {name: made[name] for name in names}
 
     @classmethod
     def joint_stage(cls) -> Stage:
         """Stage that trains all parts together, every loss each step (the original's schedule)."""
-        reads = {key for stage in cls.stages for key in stage.reads}
-        if "value" not in reads:
-            reads.add("value.checkpoint_every")
-        variants = sorted({key for stage in cls.stages for key in stage.variants})
-        revision = sum(stage.revision for stage in cls.stages)
+
+        def union(*keys: Iterable[str]) -> tuple[str, ...]:
+            return tuple(sorted({key for some in keys for key in some}))
+
         return Stage(
             "joint",
-            revision,
-            ("steps", "batch_size", "optimiser", *sorted(reads)),
-            tuple(variants),
-            scope="task",
+            1,
+            (
+                *("steps", "batch_size", "optimiser", "value.checkpoint_every"),
+                *union(*(stage.reads for stage in cls.stages)),
+            ),
+            {mode: union(*(s.reads_in.get(mode, ()) for s in cls.stages)) for mode in cls.modes},
+            variants=union(*(stage.variants for stage in cls.stages)),
+            scope="task" if any(stage.scope == "task" for stage in cls.stages) else "dataset",
+            parts=cls.stages,
         )
 
     def build(self) -> Mapping[str, Part]:
-        """Learnable parts by stage name, in the order of ``stages``."""
-        raise NotImplementedError
+        """Parts of the stages without a ``make``, by name; ``parts`` holds the others by then."""
+        return {}
 
     @property
     def act_noise(self) -> dict[str, tuple[int, ...]]:
@@ -125,6 +165,15 @@ def register(name: str) -> Callable[[type[Agent]], type[Agent]]:
     """Class decorator that makes an agent known under ``name``."""
 
     def add(agent: type[Agent]) -> type[Agent]:
+        other = _REGISTRY.get(name, agent)
+        if (other.__module__, other.__qualname__) != (agent.__module__, agent.__qualname__):
+            raise ConfigError(
+                "two agents of one name",
+                file=sys.modules[agent.__module__].__file__,
+                key=name,
+                found=sys.modules[other.__module__].__file__,
+                remedy="give one of them another name: results are filed under it",
+            )
         agent.name = name
         _REGISTRY[name] = agent
         return agent

@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import Field, model_validator
 
-from mac import components as c
 from mac.agents.base import Agent, register
 from mac.agents.stages import BEHAVIOUR
 from mac.config.schema import AgentConfig, Impossible
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from mac.components.part import Part
 
 
 class Config(AgentConfig):
@@ -42,11 +39,6 @@ class FlowBC(Agent):
     acts_with = ("behaviour",)
     act_reads = ("act_by",)
 
-    def build(self) -> Mapping[str, Part]:
-        """The behaviour alone."""
-        self.behaviour = c.behaviour.make(self.spaces, self.config, self.init)
-        return {"behaviour": self.behaviour}
-
     @property
     def act_noise(self) -> dict[str, tuple[int, ...]]:
         """One noise vector."""
@@ -54,5 +46,6 @@ class FlowBC(Agent):
 
     def act(self, observations: Tensor, goals: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
         """One sample; see :meth:`Agent.act`."""
-        policy = self.behaviour.teacher if self.config.act_by == "flow" else self.behaviour
+        behaviour = self.parts["behaviour"]
+        policy = behaviour.teacher if self.config.act_by == "flow" else behaviour
         return policy.sample(observations, goals, noise["z"])

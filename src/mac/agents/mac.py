@@ -23,36 +23,23 @@ class MAC(Agent):
     Config = AgentConfig
     stages = (MODEL, HEADS, BEHAVIOUR, VALUE)
     acts_with = ("behaviour", "value")
+    act_reads = ("evaluate.num_candidates",)
 
     def build(self) -> Mapping[str, Part]:
-        """Dynamics, outcome heads, behaviour, and the value learner that joins them."""
-        cfg, spaces, n, init = self.config, self.spaces, self.config.chunk_length, self.init
-        self.chunk_dim = n * spaces.action_dim
-        model, heads, value = cfg.model, cfg.heads, cfg.value
-        self.model = c.Dynamics(spaces, n, model.hidden_dims, init, layer_norm=model.layer_norm)
-        self.heads = c.Outcome(
-            spaces,
-            n,
-            heads.hidden_dims,
-            init,
-            layer_norm=heads.layer_norm,
-            negative=cfg.goals.negative,
-        )
-        self.behaviour = c.behaviour.make(spaces, cfg, init)
+        """The value learner, which joins dynamics, outcome heads and behaviour."""
+        value, n = self.config.value, self.config.chunk_length
+        self.chunk_dim = n * self.spaces.action_dim
+        self.model, self.heads = self.parts["model"], self.parts["heads"]
+        self.behaviour = self.parts["behaviour"]
         self.values = c.Values(
-            spaces,
+            self.spaces,
             n,
             value.hidden_dims,
             value.critic_hidden_dims,
-            init,
+            self.init,
             layer_norm=value.layer_norm,
         )
-        return {
-            "model": self.model,
-            "heads": self.heads,
-            "behaviour": self.behaviour,
-            "value": self.learn_values(),
-        }
+        return {"value": self.learn_values()}
 
     def learn_values(self) -> Part:
         """Value learner whose rollouts take the best of ``num_candidates`` chunks."""

@@ -56,6 +56,7 @@ class MACFQL(MAC):
         ),
     )
     acts_with = ("value",)
+    act_reads = ()
 
     def learn_values(self) -> Part:
         """Value learner whose rollouts follow the one-step policy, which improves on them."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mac import components as c
@@ -12,8 +11,6 @@ from mac.config.schema import AgentConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-    from mac.components.part import Part
 
 
 @register("model_error")
@@ -25,14 +22,6 @@ class ModelError(Agent):
     acts_with = ("model",)
     evaluator = "model_error"
 
-    def build(self) -> Mapping[str, Part]:
-        """The dynamics alone."""
-        n, cfg = self.config.chunk_length, self.config.model
-        self.model = c.Dynamics(
-            self.spaces, n, cfg.hidden_dims, self.init, layer_norm=cfg.layer_norm
-        )
-        return {"model": self.model}
-
     def predict(self, observations: Tensor, actions: Tensor) -> Tensor:
         """Observations (L + 1, B, O) predicted open loop from (B, O) under chunks (L, B, n, A)."""
-        return c.predict(self.model, observations, actions)
+        return c.predict(self.parts["model"], observations, actions)

@@ -6,23 +6,66 @@ A stage's ``revision`` is raised together with any change of its numbers; the go
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from mac import components as c
 from mac.agents.base import Stage
+
+if TYPE_CHECKING:
+    from mac.components.part import Part
+    from mac.config.schema import AgentConfig
+    from mac.nets.mlp import Init
+    from mac.types import Spaces
 
 _TASK = ("data.normalizer", "mode")
 _DATA = ("data.all_anchors",)  # [C]
 _GAUSSIAN = ("behaviour.squash", "behaviour.squash_mean", "behaviour.state_dependent_std")
+# Goals are drawn in goal mode alone, those of the value functions before those of the behaviour; a
+# geometric distance along the trajectory depends on the discount.
+_VALUE_GOALS = ("discount", "goals.value")
+
+
+def make_model(spaces: Spaces, config: AgentConfig, init: Init) -> Part:
+    """Action-chunk dynamics."""
+    n, cfg = config.chunk_length, config.model
+    return c.Dynamics(spaces, n, cfg.hidden_dims, init, layer_norm=cfg.layer_norm)
+
+
+def make_heads(spaces: Spaces, config: AgentConfig, init: Init) -> Part:
+    """Reward regressor and success classifier."""
+    n, cfg = config.chunk_length, config.heads
+    return c.Outcome(
+        spaces,
+        n,
+        cfg.hidden_dims,
+        init,
+        layer_norm=cfg.layer_norm,
+        negative=config.goals.negative,
+    )
+
+
+def make_behaviour(spaces: Spaces, config: AgentConfig, init: Init) -> Part:
+    """Behaviour policy over chunks."""
+    return c.behaviour.make(spaces, config, init)
+
 
 MODEL = Stage(
     "model",
     1,
     ("data.normalizer", "chunk_length", "model"),
+    make=make_model,
     variants=(*_DATA, "model.layer_norm"),
     section="model",
 )
 HEADS = Stage(
     "heads",
     1,
-    (*_TASK, "chunk_length", "chunk_reward", "task_masks", "discount", "goals", "heads"),
+    (*_TASK, "chunk_length", "heads"),
+    {
+        "reward": ("discount", "chunk_reward", "task_masks"),
+        "goal": (*_VALUE_GOALS, "goals.negative"),
+    },
+    make=make_heads,
     variants=(*_DATA, "heads.layer_norm"),
     scope="task",
     section="heads",
@@ -30,22 +73,18 @@ HEADS = Stage(
 BEHAVIOUR = Stage(
     "behaviour",
     1,
-    (*_TASK, "chunk_length", "discount", "goals", "behaviour"),
+    (*_TASK, "chunk_length", "behaviour"),
+    {"goal": (*_VALUE_GOALS, "goals.actor")},
+    make=make_behaviour,
     variants=(*_DATA, "behaviour.layer_norm", *_GAUSSIAN),
     section="behaviour",
 )
+# Without ``make``: an agent's value learner follows the agent's own acting rule.
 VALUE = Stage(
     "value",
     1,
-    (
-        "chunk_length",
-        "chunk_reward",
-        "task_masks",
-        "discount",
-        "goals",
-        "value",
-        "compute.precision",
-    ),
+    ("chunk_length", "discount", "value", "compute.precision"),
+    {"goal": _VALUE_GOALS},
     variants=(*_DATA, "value.layer_norm"),
     needs=("model", "heads", "behaviour"),
     scope="task",

@@ -141,12 +141,10 @@ class Player:
         return np.clip(chunks, -1.0, 1.0)
 
     @torch.inference_mode()
-    def value(self, observations: np.ndarray, goals: np.ndarray) -> np.ndarray:
-        """Values (W,), NaN where the agent has no value function."""
+    def value(self, observations: np.ndarray, goals: np.ndarray) -> np.ndarray | None:
+        """Values (W,), or None where the agent has no value function."""
         values = self.policy.value(*self._inputs(observations, goals))
-        if values is None:
-            return np.full(len(observations), np.nan)
-        return values.double().cpu().numpy()
+        return None if values is None else values.double().cpu().numpy()
 
 
 def play(
@@ -156,7 +154,7 @@ def play(
 
     Returns:
         for each episode its task, episode, success, return, length, discounted_return and
-        value_estimate.
+        value_estimate (both NaN where the agent has no value function).
     """
     width = environments.width
     if not 0 < len(wave) <= width:
@@ -170,6 +168,8 @@ def play(
     returns, discounted = np.zeros(width), np.zeros(width)
     successes = np.zeros(width, dtype=bool)
     values = player.value(observations, goals)
+    # Without a value function there is no scale, and no discount, for its discounted return.
+    scale = np.nan if values is None else rules.reward_scale
     shapes = dict(player.policy.act_noise)
     plan = 0
     while live.any():
@@ -208,8 +208,8 @@ def play(
             "success": bool(successes[slot]),
             "return": float(returns[slot]),
             "length": int(lengths[slot]),
-            "discounted_return": float(discounted[slot] / rules.reward_scale),
-            "value_estimate": float(values[slot]),
+            "discounted_return": float(discounted[slot] / scale),
+            "value_estimate": float("nan" if values is None else values[slot]),
         }
         for slot, episode in enumerate(wave)
     ]

@@ -23,8 +23,9 @@ EPISODES = pa.schema(
         ("success", pa.bool_()),  # at the last step
         ("return", pa.float64()),  # undiscounted sum of the environment's rewards
         ("length", pa.int64()),  # environment steps
-        ("discounted_return", pa.float64()),  # on the scale of the agent's value function
-        ("value_estimate", pa.float64()),  # V at the first state; NaN without a value function
+        # NaN without a value function: the return on its scale, and V at the first state
+        ("discounted_return", pa.float64()),
+        ("value_estimate", pa.float64()),
         ("fingerprint", pa.string()),
         ("ogbench", pa.string()),
         ("mujoco", pa.string()),

@@ -29,7 +29,7 @@ def forward_gflop(rows: int, in_dim: int, hidden: Sequence[int], out: int) -> fl
 def update_gflop(job: Job) -> float:
     """GFLOP of one update of a training job; training a network counts as three forward passes."""
     config, env = job.config, job.environment
-    stages = [s.name for s in job.stage_classes]
+    stages = [s.name for s in job.stage.members]
     observation, chunk = env.observation_dim, config["chunk_length"] * env.action_dim
     goal = env.goal_dim if config["mode"] == "goal" else 0
     total = 0.0
@@ -75,6 +75,12 @@ def _seconds(job: Job, rates: dict[str, Any]) -> Iterator[tuple[str, float]]:
         work = update_gflop(job) * job.steps
         device = "gpu" if job.needs_gpu else "cpu"
         yield device, work / rates[device]["gflop_per_s"]
+    elif job.evaluator == "model_error":
+        settings, env, length = config["evaluate"], job.environment, config["chunk_length"]
+        rows = settings["windows"] * (settings["horizon"] // length) * len(job.checkpoints)
+        inputs = env.observation_dim + length * env.action_dim
+        work = forward_gflop(rows, inputs, config["model"]["hidden_dims"], env.observation_dim)
+        yield "cpu", work / rates["cpu"]["gflop_per_s"]
     elif job.rule == "evaluate":
         episodes = config["evaluate"]["episodes"] * len(job.tasks) * len(job.checkpoints)
         yield (
@@ -103,7 +109,7 @@ def _bytes(job: Job) -> float:
         return _rows(job) * BYTES * width
     if job.rule.startswith("train_"):
         weights = 0.0
-        for stage in job.stage_classes:
+        for stage in job.stage.members:
             widths = job.config[stage.name]["hidden_dims"]
             networks = 1 if stage.name == "model" else 3 if stage.name == "value" else 2
             weights += networks * sum(a * b for a, b in pairwise(widths))

@@ -13,7 +13,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mac.agents.base import Stage
+from mac.agents.base import Agent, Stage
 from mac.config.load import sections
 from mac.envs.registry import EnvSpec
 from mac.errors import ConfigError
@@ -27,18 +27,15 @@ STAGES = RESULTS / "stages"
 # Raised when the numbers of a step other than training change; see mac.agents.base.Stage for those.
 REVISIONS = {"collect": 1, "fetch": 1, "build": 1, "evaluate": 1}
 
-_EVALUATE_READS = ("data.normalizer", "mode", "chunk_length", "discount", "chunk_reward")
 _EVALUATOR_READS = {
     "episodes": (
-        "goals.negative",
-        "evaluate.num_candidates",
-        "evaluate.execute_length",
-        "evaluate.episodes",
-        "evaluate.batch_width",
-        "evaluate.first_seed",
+        *("data.normalizer", "mode", "chunk_length", "evaluate.execute_length"),
+        *("evaluate.episodes", "evaluate.batch_width", "evaluate.first_seed"),
     ),
-    "model_error": ("evaluate.windows", "evaluate.horizon"),
+    "model_error": ("data.normalizer", "chunk_length", "evaluate.windows", "evaluate.horizon"),
 }
+# The return that a value function is compared with is on the value function's scale.
+_VALUE_READS = {"reward": ("discount", "chunk_reward"), "goal": ("discount", "goals.negative")}
 
 
 @dataclass(frozen=True)
@@ -70,7 +67,6 @@ class Job:
         seed: run seed.
         stage: the training stage.
         checkpoints: steps at which weights are kept, or are evaluated.
-        stage_classes: the stages trained; all of the agent's under the joint schedule.
         needs_gpu: whether the experiment is sized for a GPU.
         data_files: names of the raw files in the folder, training files before validation twins.
     """
@@ -93,7 +89,6 @@ class Job:
     stage: Stage | None = None
     checkpoints: tuple[int, ...] = ()
     data_files: tuple[str, ...] = ()
-    stage_classes: tuple[Stage, ...] = ()
     needs_gpu: bool = False
 
     @property
@@ -140,6 +135,14 @@ class Job:
             yield job
             yield from job.ancestors()
 
+    @property
+    def revision(self) -> int | dict[str, int]:
+        """Revision of the job's code; of each part where several are trained together."""
+        if self.stage is None:
+            return REVISIONS[self.rule]
+        revisions = {part.name: part.revision for part in self.stage.members}
+        return revisions if self.stage.parts else self.stage.revision
+
     def record(self) -> dict[str, Any]:
         """What ``run.yaml`` says of the job."""
         return {
@@ -148,7 +151,7 @@ class Job:
             "task": self.task,
             "seed": self.seed,
             "fingerprint": self.fingerprint,
-            "revision": self.stage.revision if self.stage else REVISIONS[self.rule],
+            "revision": self.revision,
             "inputs": {role: job.fingerprint for role, job in self.upstream.items()},
             "config": dict(self.config),
             "origins": {k: v for k, v in self.origins.items() if v != "default"},
@@ -165,15 +168,17 @@ def _slice(cell: Cell, keys: Iterable[str]) -> dict[str, Any]:
     return {key: cell.resolved.value(key) for key in keys}
 
 
-def _facts(cell: Cell) -> dict[str, Any]:
-    """What an evaluation depends on and its store's fingerprint does not hold: the environment.
-
-    OGBench's id fixes all else (a line that disagrees is refused), and collected data hold the id.
-    """
-    spec = cell.environment
-    if spec.simulator != "ogbench":
-        return {"environment": asdict(spec)}
-    return {"env_id": spec.env_id} if cell.resolved.config.data.source == "fetch" else {}
+def _evaluation_reads(cell: Cell) -> dict[str, Any]:
+    """What an evaluation depends on beside its checkpoints and the data."""
+    agent, mode = cell.agent, cell.resolved.config.mode
+    reads = [*_EVALUATOR_READS[agent.evaluator], *agent.act_reads]
+    if agent.value is not Agent.value:
+        reads += _VALUE_READS[mode]
+    content: dict[str, Any] = {"config": _slice(cell, reads)}
+    if agent.evaluator == "episodes" and cell.environment.simulator != "ogbench":
+        # OGBench's id, which the data hold, fixes all else: a line that disagrees is refused.
+        content["environment"] = asdict(cell.environment)
+    return content
 
 
 def _stage_slice(cell: Cell, stage: Stage) -> dict[str, Any]:
@@ -187,9 +192,17 @@ def _stage_slice(cell: Cell, stage: Stage) -> dict[str, Any]:
         kept = {name: v for name, v in value.items() if f"{key}.{name}" not in plain}
         return {name: without(f"{key}.{name}", v) for name, v in kept.items()}
 
-    inside = [key for key in stage.variants if key.startswith(tuple(f"{r}." for r in stage.reads))]
-    keys = (*stage.reads, *(key for key in stage.variants if key not in {*plain, *inside}))
+    reads = stage.keys(cell.resolved.config.mode)
+    inside = [key for key in stage.variants if key.startswith(tuple(f"{r}." for r in reads))]
+    keys = (*reads, *(key for key in stage.variants if key not in {*plain, *inside}))
     return {key: without(key, value) for key, value in _slice(cell, keys).items()}
+
+
+def _groups(cell: Cell) -> list[tuple[int, ...]]:
+    """Tasks of each run: one by one where an agent plays rewards, all together otherwise."""
+    if cell.resolved.config.mode == "reward" and cell.agent.evaluator == "episodes":
+        return [(number,) for number in cell.tasks]
+    return [cell.tasks]
 
 
 class Plan:
@@ -259,12 +272,7 @@ class Plan:
         for cell in experiment.cells:
             store = self._store(experiment.name, cell)
             for seed in experiment.file.seeds:
-                groups = (
-                    [(number,) for number in cell.tasks]
-                    if cell.resolved.config.mode == "reward"
-                    else [cell.tasks]
-                )
-                for tasks in groups:
+                for tasks in _groups(cell):
                     job = self._run(experiment.name, cell, store, seed, tasks)
                     runs.append(Run(cell.label, job))
         if runs:
@@ -285,8 +293,7 @@ class Plan:
             content = {
                 "rule": "collect",
                 "revision": REVISIONS["collect"],
-                "dataset": spec.dataset,
-                "env_id": spec.env_id,
+                "environment": spec.data_facts(),
                 "train_episodes": data.train_episodes,
                 "episode_length": data.episode_length,
                 "seed": data.seed,
@@ -315,7 +322,12 @@ class Plan:
                 **shared,
             )
         raw = self._add(raw)
-        content = {"rule": "build", "revision": REVISIONS["build"], "raw": raw.fingerprint}
+        content = {
+            "rule": "build",
+            "revision": REVISIONS["build"],
+            "environment": spec.data_facts(),
+            "raw": raw.fingerprint,
+        }
         mark = fingerprint(content)
         return self._add(
             Job(
@@ -347,7 +359,7 @@ class Plan:
         checkpoints = (*range(every, steps, every), steps) if every else (steps,)
         content = {
             "stage": stage.name,
-            "revision": stage.revision,
+            "parts": stage.identity(cell.agent.name),
             "config": _stage_slice(cell, stage),
             "task": number,
             "upstream": {role: job.fingerprint for role, job in upstream.items()},
@@ -372,7 +384,6 @@ class Plan:
                 seed=seed,
                 stage=stage,
                 checkpoints=checkpoints,
-                stage_classes=cell.agent.stages if stage.name == "joint" else (stage,),
                 needs_gpu=self.experiments[experiment].file.requires_gpu,
             )
         )
@@ -396,18 +407,16 @@ class Plan:
                 )
             acting = {name: trained[name] for name in agent.acts_with}
         last = next(reversed(acting.values()))
-        reads = (*_EVALUATE_READS, *_EVALUATOR_READS[agent.evaluator], *agent.act_reads)
         content = {
             "stage": "evaluate",
             "revision": REVISIONS["evaluate"],
             "agent": agent.name,
             "evaluator": agent.evaluator,
-            "config": _slice(cell, reads),
             "tasks": list(tasks) if agent.evaluator == "episodes" else None,
             "checkpoints": list(last.checkpoints),
             "upstream": {role: job.fingerprint for role, job in acting.items()},
             "store": store.fingerprint,
-            **_facts(cell),
+            **_evaluation_reads(cell),
         }
         mark = fingerprint(content)
         named = number is not None and agent.evaluator == "episodes"

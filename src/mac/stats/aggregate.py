@@ -129,13 +129,13 @@ def _check_runs(
     seen: dict[tuple[str, int, str], str] = {}
     for run in evaluations:
         for task in run.tasks:
-            other = seen.setdefault((run.label, run.seed, task), run.path)
-            if other != run.path:
+            if other := seen.get((run.label, run.seed, task)):
                 raise ConfigError(
                     f"two evaluations of {run.label} on {task} with seed {run.seed}",
                     file=run.path,
                     found=other,
                 )
+            seen[run.label, run.seed, task] = run.path
 
 
 def read_summary(folder: str | Path) -> dict[str, Any]:

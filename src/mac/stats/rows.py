@@ -52,7 +52,7 @@ KEYS = {
     "model_error": ["task", "agent", "seed", "step", "horizon"],
 }
 VERSIONS = ("ogbench", "mujoco", "gymnasium")
-MAY_BE_NAN = {"value_estimate"}  # agents without a value function
+MAY_BE_NAN = {"value_estimate", "discounted_return"}  # agents without a value function
 
 
 @dataclass(frozen=True)
@@ -186,6 +186,10 @@ def _check_episodes(rows: pd.DataFrame, run: EvaluationInput, path: Path) -> Non
             file=path,
             key="value_estimate",
             found=f"{int(without.sum())} NaN of {len(rows)} rows",
+        )
+    if (rows["discounted_return"].isna() & ~without).any():
+        raise DataError(
+            "no return to compare the value estimate with", file=path, key="discounted_return"
         )
 
 

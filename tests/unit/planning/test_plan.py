@@ -116,37 +116,53 @@ def marks(plan):
 
 REPORT = {"aggregate", "render"}
 BOTH = {"evaluate mac", "evaluate flow_bc"}
-ALL = {"collect", "build", "train_model", "train_heads", "train_behaviour", "train_value"}
+STAGES = {"train_model", "train_heads", "train_behaviour", "train_value"}
+DATA = {"collect", "build"}
+VALUES = {"train_value", "evaluate mac"} | REPORT
+HEADS = {"train_heads"} | VALUES
+BEHAVIOUR = {"train_behaviour", "train_value"} | BOTH | REPORT
+ALWAYS = [
+    ("evaluate.episodes", 3, BOTH | REPORT),
+    ("evaluate.first_seed", 7, BOTH | REPORT),
+    ("evaluate.num_candidates", 3, {"evaluate mac"} | REPORT),
+    ("report.checkpoint", "mean_last_3", REPORT),
+    ("value.td_lambda", 0.5, VALUES),
+    ("value.checkpoint_every", 5, VALUES),
+    ("compute.precision", "bf16", VALUES),
+    ("compute.threads", 2, set()),
+    ("compute.save_every_s", 2.0, set()),
+    ("heads.hidden_dims", [8], HEADS),
+    ("model.hidden_dims", [8], {"train_model"} | VALUES),
+    ("model.layer_norm", False, {"train_model"} | VALUES),
+    ("behaviour.flow_steps", 3, BEHAVIOUR),
+    ("data.all_anchors", True, STAGES | BOTH | REPORT),
+    ("chunk_length", 5, STAGES | BOTH | REPORT),
+    ("batch_size", 5, STAGES | BOTH | REPORT),
+    ("data.normalizer", "train", STAGES | BOTH | REPORT),
+    ("data.train_episodes", 5, DATA | STAGES | BOTH | REPORT),
+    ("data.seed", 5, DATA | STAGES | BOTH | REPORT),
+]
+IN_ONE_MODE = [
+    ("reward", "discount", 0.9, HEADS),
+    ("reward", "chunk_reward", "sum", HEADS),
+    ("reward", "goals.actor.geometric", False, set()),
+    ("goal", "discount", 0.9, HEADS | BEHAVIOUR),
+    ("goal", "goals.value.geometric", True, HEADS | BEHAVIOUR),
+    ("goal", "goals.actor.geometric", False, BEHAVIOUR),
+    ("goal", "goals.negative", False, HEADS),
+    ("goal", "chunk_reward", "sum", set()),
+]
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "affected"),
-    [
-        ("evaluate.episodes", 3, BOTH | REPORT),
-        ("evaluate.num_candidates", 3, BOTH | REPORT),
-        ("report.checkpoint", "mean_last_3", REPORT),
-        ("value.td_lambda", 0.5, {"train_value", "evaluate mac"} | REPORT),
-        ("value.checkpoint_every", 5, {"train_value", "evaluate mac"} | REPORT),
-        ("compute.precision", "bf16", {"train_value", "evaluate mac"} | REPORT),
-        ("compute.threads", 2, set()),
-        ("compute.save_every_s", 2.0, set()),
-        ("heads.hidden_dims", [8], {"train_heads", "train_value", "evaluate mac"} | REPORT),
-        ("model.hidden_dims", [8], {"train_model", "train_value", "evaluate mac"} | REPORT),
-        ("model.layer_norm", False, {"train_model", "train_value", "evaluate mac"} | REPORT),
-        ("data.all_anchors", True, ALL - {"collect", "build"} | BOTH | REPORT),
-        ("behaviour.flow_steps", 3, {"train_behaviour", "train_value"} | BOTH | REPORT),
-        ("chunk_length", 5, ALL - {"collect", "build"} | BOTH | REPORT),
-        ("batch_size", 5, ALL - {"collect", "build"} | BOTH | REPORT),
-        ("data.normalizer", "train", ALL - {"collect", "build"} | BOTH | REPORT),
-        ("data.train_episodes", 5, ALL | BOTH | REPORT),
-        ("data.seed", 5, ALL | BOTH | REPORT),
-    ],
+    ("mode", "key", "value", "affected"),
+    [(mode, *case) for case in ALWAYS for mode in ("reward", "goal")] + IN_ONE_MODE,
 )
-def test_a_changed_value_changes_exactly_what_depends_on_it(write, key, value, affected):
-    content = experiment()
+def test_a_changed_value_changes_exactly_what_depends_on_it(write, mode, key, value, affected):
+    content = experiment(suites={mode: {"cube-single": [1, 2]}})
     write("experiments", "x", content)
     before = marks(Plan(["x"]))
-    write("experiments", "x", experiment(set={**content["set"], key: value}))
+    write("experiments", "x", {**content, "set": {**content["set"], key: value}})
     after = marks(Plan(["x"]))
     assert {name for name in before if before[name] != after[name]} == affected
 
@@ -160,6 +176,40 @@ def test_a_fingerprint_holds_a_variant_only_where_it_differs_from_its_default(wr
     assert ("layer_norm" in content["model"]) == on
     assert ("data.all_anchors" in content) == on
     assert content["model"]["hidden_dims"] == [1024] * 4
+
+
+def test_parts_trained_jointly_without_a_task_are_trained_once_for_all_tasks(write):
+    agents = {"mac": {}, "flow_bc": {}}
+    values = experiment()["set"] | {"schedule": "joint"}
+    write("experiments", "x", experiment(agents=agents, set=values))
+    plan = Plan(["x"])
+    trained = Counter(job.agent for job in plan if job.rule == "train_agent")
+    assert trained == {"mac": 4, "flow_bc": 2}
+    assert plan.find("train_agent", label="flow_bc", seed=0).task == "cube-single-play"
+    write("experiments", "x", experiment(agents={"model_error": {}}, set=values))
+    assert counts(Plan(["x"]))["train_agent"] == 2
+
+
+def test_models_are_measured_once_for_all_tasks_and_modes(write):
+    agents = {"model_error": {}}
+    write("experiments", "x", experiment(agents=agents))
+    write("experiments", "y", experiment(agents=agents, suites={"goal": {"cube-single": None}}))
+    plan = Plan(["x", "y"])
+    assert counts(plan)["evaluate"] == 2
+    assert len(plan.runs["x"]) == len(plan.runs["y"]) == 2
+    hours = estimate.estimate(plan, ["x"], [j for j in plan if j.rule == "evaluate"])["hours"]
+    assert hours == {"cpu": 0.0}  # a few predictions, no episode
+
+
+@pytest.mark.parametrize("fact", ["tasks", "goal_dim", "env_id"])
+def test_data_are_built_anew_for_another_environment(write, fact):
+    write("experiments", "x", experiment(set={"schedule": "staged", "steps": 10}))
+    before = marks(Plan(["x"]))
+    line = SUITE["environments"]["cube-single"]
+    value = "cube-single-v1" if fact == "env_id" else 4
+    write("suites", "reward", {**SUITE, "environments": {"cube-single": {**line, fact: value}}})
+    after = marks(Plan(["x"]))
+    assert {name for name in before if before[name] == after[name]} == {"fetch"}
 
 
 def test_comments_and_order_change_nothing(write):
@@ -186,10 +236,6 @@ def test_comments_and_order_change_nothing(write):
         ),
         ({"suites": {"reward": {"cube-single": [9]}}}, r"no such task.*found 9"),
         ({"agents": {"mca": {}}}, r"agent: unknown agent; found mca; expected .*mac"),
-        (
-            {"agents": {"mac": {"set": {"chunk_length": 10}}}},
-            r"chunk_length: this value changes nothing",
-        ),
         ({"set": {"discuont": 1}}, r"x\.yaml: discuont: unknown key; did you mean discount"),
     ],
 )
@@ -198,6 +244,34 @@ def test_mistakes_are_named_in_one_line(write, changes, message):
     with pytest.raises(ConfigError, match=message) as caught:
         Plan(["x"])
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("part", ["set", "suite_set", "agent"])
+def test_an_experiment_may_name_a_value_that_is_the_default(write, part):
+    content = experiment()
+    write("experiments", "x", content)
+    before = marks(Plan(["x"]))
+    named = {"schedule": "staged", "discount": 0.999, "evaluate.num_candidates": 32}
+    if part == "set":
+        content["set"] = {**content["set"], **named}
+    elif part == "suite_set":
+        content["suite_set"] = {"reward": named}
+    else:
+        content["agents"] = {"mac": {"set": named}, "flow_bc": {}}
+    write("experiments", "x", content)
+    assert marks(Plan(["x"])) == before
+
+
+def test_overrides_and_suite_lines_that_change_nothing_are_refused(write):
+    write("experiments", "x", experiment())
+    write("agents", "mac", {"overrides": {"cube-*": {"discount": 0.999}}})
+    with pytest.raises(ConfigError, match=r"mac\.yaml \(cube-\*\): discount: .*changes nothing"):
+        Plan(["x"])
+    write("agents", "mac", {})
+    line = {**SUITE["environments"]["cube-single"], "set": {"discount": 0.999}}
+    write("suites", "reward", {**SUITE, "environments": {"cube-single": line}})
+    with pytest.raises(ConfigError, match=r"\(cube-single\): discount: .*changes nothing"):
+        Plan(["x"])
 
 
 def test_an_impossible_pairing_is_refused_by_name(write, monkeypatch):

@@ -108,6 +108,7 @@ def test_rows_of_another_version_are_refused(tmp_path, runs):
             lambda runs: [*runs, dataclasses.replace(runs[0], evaluator="model_error")],
             "share an evaluator",
         ),
+        (lambda runs: [*runs, runs[0]], "two evaluations of mac"),
         (
             lambda runs: [*runs, dataclasses.replace(runs[0], path="elsewhere")],
             "two evaluations of mac on cube-single-play-singletask-task1-v0 with seed 0",

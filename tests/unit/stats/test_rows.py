@@ -80,6 +80,10 @@ def everywhere(column, value):
         (put("discounted_return", np.inf), "discounted_return: values that are not finite"),
         (put("value_estimate", -np.inf), "value_estimate: values that are not finite"),
         (put("value_estimate", 1.0), "value_estimate: value estimates of some episodes only"),
+        (
+            lambda f: f.assign(value_estimate=1.0, discounted_return=np.nan),
+            "discounted_return: no return to compare",
+        ),
         (put("length", 0), "length: an episode without a step"),
         (lambda f: f.iloc[:0], "no rows"),
     ],
