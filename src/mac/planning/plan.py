@@ -459,6 +459,7 @@ class Plan:
             "runs": sorted([r.label, r.job.task, r.job.seed, r.job.fingerprint] for r in runs),
             "report": {k: cell.resolved.value("report") for k, cell in sorted(labels.items())},
             "baseline": experiment.file.baseline,
+            "no_data": experiment.unavailable,
         }
         inputs = {f"{r.label} {r.job.task} {r.job.seed}": r.job for r in runs}
         aggregate = self._stamp("aggregate", experiment.name, content, inputs)

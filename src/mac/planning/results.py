@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from mac.planning.experiment import find
 from mac.planning.plan import RESULTS, Job, Plan
 
 
@@ -35,6 +36,7 @@ def aggregate_inputs(plan: Plan, experiment: str) -> dict[str, Any]:
         "experiment": experiment,
         "checkpoint": runs[0].job.config["report"]["checkpoint"],
         "baseline": plan.experiments[experiment].file.baseline,
+        "no_data": plan.experiments[experiment].unavailable,
         "fingerprint": plan.find("aggregate", experiment=experiment).fingerprint,
         "artefacts": _artefacts([run.job for run in runs]),
     }
@@ -56,8 +58,9 @@ def _tasks(job: Job) -> tuple[str, ...]:
 def render_inputs(plan: Plan, experiment: str) -> dict[str, Any]:
     """Arguments of :func:`mac.report.render.render`; the config as fields of RenderConfig."""
     file = plan.experiments[experiment].file
+    paper = find("paper", file.paper) if file.paper else None
     return {
         "folder": RESULTS / experiment,
-        "config": {"title": file.title, "caption": file.caption, "paper": file.paper},
+        "config": {"title": file.title, "caption": file.caption, "paper": paper},
         "fingerprint": plan.final[experiment].fingerprint,
     }

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from mac.errors import MacError
-from mac.planning.estimate import check_gpu, estimate, text
+from mac.planning.estimate import check_gpu, estimate, text, unfinished
 from mac.planning.experiment import available, listed
 from mac.planning.plan import Plan
 from mac.stamps import check_stamp
@@ -26,13 +26,19 @@ def chosen(arguments: Sequence[str]) -> list[str]:
 
 
 def planned(arguments: Sequence[str]) -> Plan:
-    """Plan of the experiments asked for; a mistake ends the program with one line."""
+    """Plan of the experiments asked for; a mistake ends the program with one line.
+
+    Says how many jobs there are, except in the processes that Snakemake starts for single jobs.
+    """
     try:
         plan = Plan(chosen(arguments))
         for job in plan:
             stamp = job.directory / job.files[0]
             if job.rule in ("aggregate", "render") and stamp.exists():
                 check_stamp(stamp)
+        if "--mode" not in arguments:
+            done = len(plan) - len(unfinished(plan))
+            print(f"{len(plan)} jobs planned ({done} done)", file=sys.stderr)
         return plan
     except MacError as error:
         _stop(error)

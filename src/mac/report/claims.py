@@ -1,4 +1,7 @@
-"""The numbers that the paper reports: reading ``configs/paper``, and nothing else reads it."""
+"""The numbers that the paper reports, as files of ``configs/paper`` hold them.
+
+Planning finds the file and fingerprints it; what it says is read here alone.
+"""
 
 from __future__ import annotations
 
@@ -110,7 +113,7 @@ class Claim:
 
 
 def load(path: str | Path) -> Claims:
-    """Read and check one file of ``configs/paper``."""
+    """Read and check one file of the paper's numbers."""
     try:
         return Claims.model_validate(read_yaml(path))
     except ValidationError as error:

@@ -29,25 +29,19 @@ class RenderConfig:
         title: heading of the table; the experiment's name where empty.
         caption: plain text above the table: what it shows and which settings differ from the
             paper's, or that its numbers mean nothing.
-        paper: name of the file in ``configs/paper`` whose numbers stand beside ours, or None.
+        paper: file with the paper's numbers that stand beside ours, or None.
     """
 
     title: str = ""
     caption: str = ""
-    paper: str | None = None
+    paper: Path | None = None
 
 
-def render(
-    folder: str | Path,
-    config: RenderConfig,
-    *,
-    fingerprint: str,
-    paper_dir: str | Path = "configs/paper",
-) -> list[Path]:
+def render(folder: str | Path, config: RenderConfig, *, fingerprint: str) -> list[Path]:
     """Write ``table.md``, ``table.tex``, ``table.html`` and ``figures/*.{svg,png}``.
 
     Reads only what :func:`mac.stats.aggregate.aggregate` wrote into ``folder``, which must agree
-    with its stamp, and ``configs/paper``; equal inputs give equal bytes. Writes the stamp
+    with its stamp, and the paper's numbers; equal inputs give equal bytes. Writes the stamp
     ``built/render-<fingerprint>.json``, unless the summary lists missing runs.
 
     Returns:
@@ -59,7 +53,7 @@ def render(
     folder = Path(folder)
     summary = read_summary(folder)
     evaluations = _evaluations(folder, summary)
-    claims = load(Path(paper_dir) / f"{config.paper}.yaml") if config.paper else None
+    claims = load(config.paper) if config.paper else None
     drawn, files = draw(folder / "figures", summary, _rows(folder, summary), claims)
     for stale in set((folder / "figures").glob("*")) - set(files):
         stale.unlink()

@@ -362,7 +362,7 @@ def notes(summary: Mapping[str, Any]) -> list[str]:
             " longest horizon (environment steps) that all agents reach with whole chunks; mean ±"
             f" standard deviation over {_count(len(summary['seeds']), 'seed')}; last checkpoint."
         )
-        return [first, _seeds_note(), *_failures(summary)]
+        return [first, _seeds_note(), *_no_data(summary), *_failures(summary)]
     entries = [e for agent in summary["agents"].values() for e in agent["tasks"].values()]
     episodes = sorted({e["episodes"] // e["seeds"] for e in entries if e["seeds"]})
     shown = (
@@ -384,7 +384,7 @@ def notes(summary: Mapping[str, Any]) -> list[str]:
         found.append(f"{SAME} all seeds agree; the interval is the episodes' sampling error.")
     if len({len(agent["tasks"]) for agent in summary["agents"].values()}) > 1:
         found.append("Agents did not run on the same tasks: their overall means do not compare.")
-    found += _failures(summary)
+    found += [*_no_data(summary), *_failures(summary)]
     known = {k: v for k, v in summary["versions"].items() if v != ["n/a"]}
     if known:
         text = ", ".join(f"{k.replace('_', ' ')} {'/'.join(v)}" for k, v in known.items())
@@ -415,6 +415,11 @@ def _checkpoint(summary: Mapping[str, Any]) -> str:
     for count, labels in short.items():
         text += f" ({', '.join(labels)}: {'only one' if count == 1 else 'two'})"
     return text
+
+
+def _no_data(summary: Mapping[str, Any]) -> list[str]:
+    """A line for each environment of the experiment that the tables cannot show."""
+    return [f"No data: {name} ({why})." for name, why in summary["no_data"].items()]
 
 
 def _failures(summary: Mapping[str, Any]) -> list[str]:

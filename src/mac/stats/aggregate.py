@@ -34,6 +34,7 @@ def aggregate(
     fingerprint: str,
     checkpoint: str = "last",
     baseline: str | None = None,
+    no_data: Mapping[str, str] | None = None,
     artefacts: Mapping[str, str] | None = None,
     root: str | Path = ".",
     allow_missing: bool = False,
@@ -53,6 +54,7 @@ def aggregate(
         fingerprint: of this job, for the stamp.
         checkpoint: which checkpoints are reported, ``last`` or ``mean_last_3``.
         baseline: label that every other agent is compared with; None compares all pairs.
+        no_data: environments left out because their data cannot be had, and why.
         artefacts: fingerprint by folder of everything the rows rest on, for ``runs.json``; see
             :func:`mac.provenance.gather`.
         root: folder that the paths of ``evaluations`` are relative to.
@@ -94,7 +96,9 @@ def aggregate(
         used, found = rows, model_error_cells(rows)
         write_csv(out / "model_error.csv", rows.assign(experiment=experiment), MODEL_ERROR)
         names = ["model_error.csv", "summary.json"]
-    summary = summarise(evaluations, found, used, experiment, checkpoint, baseline, missing)
+    summary = summarise(
+        evaluations, found, used, experiment, checkpoint, baseline, missing, no_data or {}
+    )
     write_json(out / "summary.json", summary)
     (out / "runs.json").unlink(missing_ok=True)
     if runs := gather(artefacts or {}, root):

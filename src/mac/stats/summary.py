@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -139,7 +139,8 @@ def summarise(
     experiment: str,
     checkpoint: str,
     baseline: str | None,
-    missing: Sequence[EvaluationInput] = (),
+    missing: Sequence[EvaluationInput],
+    no_data: Mapping[str, str],
 ) -> dict[str, Any]:
     """Everything tables and figures say, as plain values.
 
@@ -151,6 +152,7 @@ def summarise(
         checkpoint: rule by which ``rows`` were chosen.
         baseline: label every other agent is compared with; None compares all pairs.
         missing: runs without a file.
+        no_data: environments left out because their data cannot be had, and why.
     """
     evaluator = runs[0].evaluator
     bounds = RATE if evaluator == "episodes" else ERROR
@@ -189,6 +191,7 @@ def summarise(
             for g in all_groups
         ],
         "versions": _versions(rows),
+        "no_data": dict(no_data),
         "missing": [
             {"agent": run.label, "seed": run.seed, "tasks": list(run.tasks), "path": run.path}
             for run in missing

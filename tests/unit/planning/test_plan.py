@@ -11,6 +11,7 @@ from mac.errors import ConfigError, DeviceError
 from mac.planning import estimate
 from mac.planning.experiment import Experiment, available, listed
 from mac.planning.plan import Plan, _stage_slice
+from mac.planning.results import aggregate_inputs, render_inputs
 
 SUITE = {
     "mode": "reward",
@@ -292,6 +293,22 @@ def test_an_environment_without_data_is_left_out_and_reported(write):
     plan = Plan(["x"])
     assert plan.unavailable == {"cube-lost": "hosted nowhere"}
     assert "no data: cube-lost (hosted nowhere)" in estimate.text(estimate.estimate(plan, ["x"]))
+    assert aggregate_inputs(plan, "x")["no_data"] == {"cube-lost": "hosted nowhere"}
+    before = marks(plan)
+    write("suites", "reward", {**SUITE, "unavailable": {"cube-lost": "another reason"}})
+    after = marks(Plan(["x"]))
+    assert {name for name in before if before[name] != after[name]} == REPORT
+
+
+def test_the_papers_numbers_are_found_like_every_configuration(write):
+    path = write("paper", "mine", "source: a thesis\n")
+    write("experiments", "x", experiment(paper="mine"))
+    plan = Plan(["x"])
+    assert render_inputs(plan, "x")["config"]["paper"] == path
+    before = marks(plan)
+    write("paper", "mine", "source: an article\n")
+    after = marks(Plan(["x"]))
+    assert {name for name in before if before[name] != after[name]} == {"render"}
 
 
 def test_all_shipped_experiments_plan_within_the_limit():

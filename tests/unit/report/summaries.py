@@ -9,7 +9,7 @@ def built(root, rates, name="quick", **arguments):
     """Folder of an aggregated experiment; arguments of aggregate, the others of the rows."""
     own = {
         key: arguments.pop(key)
-        for key in ("baseline", "checkpoint", "allow_missing")
+        for key in ("baseline", "checkpoint", "allow_missing", "no_data")
         if key in arguments
     }
     lose = arguments.pop("lose", ())
@@ -22,7 +22,7 @@ def built(root, rates, name="quick", **arguments):
     return folder
 
 
-def built_model_error(root, seeds=4):
+def built_model_error(root, seeds=4, **arguments):
     runs = []
     for place, length in enumerate((5, 10, 25)):
         for environment in ("cube-single", "scene"):
@@ -40,7 +40,7 @@ def built_model_error(root, seeds=4):
                 save(root, run, model_error_rows(run, 1e-4 / (place + 1), draws, 150, length))
                 runs.append(run)
     folder = root / "results" / "model_error"
-    aggregate(runs, folder, experiment="model_error", fingerprint="rows", root=root)
+    aggregate(runs, folder, experiment="model_error", fingerprint="rows", root=root, **arguments)
     return folder
 
 

@@ -18,7 +18,7 @@ FILES = ["intervals.svg", "intervals.png", "table.md", "table.tex", "table.html"
 
 
 def rendered(folder, config=CONFIG, **arguments):
-    return render(folder, config, fingerprint="r", paper_dir=PAPER, **arguments)
+    return render(folder, config, fingerprint="r", **arguments)
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def test_markup_in_names_and_captions_is_text(tmp_path):
 def test_latex_braces_and_environments_match(tmp_path, kind):
     rates = {"mac": 0.6, "mac_gau": 0.1, "mac_fql": 0.3}
     folder = built(tmp_path, rates, environments=("scene", "cube-single"), mode=kind, seeds=1)
-    rendered(folder, RenderConfig("T", "C", paper="ablations"))
+    rendered(folder, RenderConfig("T", "C", paper=PAPER / "ablations.yaml"))
     text = re.sub(r"\\[{}]", "", (folder / "table.tex").read_text())
     assert text.count("{") == text.count("}")
     for name in ("table", "tabular", "minipage"):
@@ -170,10 +170,22 @@ def test_without_aggregation_there_is_nothing_to_render(tmp_path):
         rendered(folder)
 
 
+@pytest.mark.parametrize(
+    "make", [lambda *a, **k: built(*a, RATES, seeds=1, **k), built_model_error]
+)
+def test_environments_without_data_stand_in_summary_and_tables(tmp_path, make):
+    folder = make(tmp_path, no_data={"cube-lost": "hosted nowhere"})
+    rendered(folder)
+    assert read_json(folder / "summary.json")["no_data"] == {"cube-lost": "hosted nowhere"}
+    for kind in ("md", "tex", "html"):
+        text = " ".join((folder / f"table.{kind}").read_text().split())
+        assert "No data: cube-lost (hosted nowhere)." in text
+
+
 def test_an_unknown_paper_is_named(tmp_path):
     folder = built(tmp_path, RATES, seeds=1)
     with pytest.raises(ConfigError, match=r"other\.yaml: no such file"):
-        rendered(folder, RenderConfig(paper="other"))
+        rendered(folder, RenderConfig(paper=PAPER / "other.yaml"))
 
 
 def test_missing_runs_are_shown_and_leave_the_job_undone(tmp_path):
