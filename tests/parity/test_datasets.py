@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from mac.agents.base import registry
+from mac.config.schema import GoalMixture
 from mac.data.build import column_statistics, compact, episode_index
-from mac.data.goals import GoalMixture
+from mac.data.goals import goal_rows
 from mac.data.normalize import Normalizer
 from mac.data.store import Split
 from mac.data.views import Anchors, Chunks
@@ -65,9 +66,9 @@ class Case:
 
     def mixture(self, who: str) -> GoalMixture:
         return GoalMixture(
-            self.config[f"{who}_p_curgoal"],
-            self.config[f"{who}_p_trajgoal"],
-            self.config[f"{who}_p_randomgoal"],
+            current=self.config[f"{who}_p_curgoal"],
+            trajectory=self.config[f"{who}_p_trajgoal"],
+            random=self.config[f"{who}_p_randomgoal"],
             geometric=self.config[f"{who}_geom_sample"],
         )
 
@@ -89,7 +90,8 @@ class Case:
         valid = Anchors(self.split, self.split.lengths)
         ends = self["anchors/trajectory_end_of_valid_rows"]
         end = ends[self["anchors/valid_rows"] == anchor].item()
-        goals = mixture.sample(
+        goals = goal_rows(
+            mixture,
             np.random.default_rng(0),
             np.full(DRAWS, anchor),
             np.full(DRAWS, end),
@@ -160,8 +162,8 @@ def test_batches(case, name):
 @pytest.mark.parametrize("who", ["value", "actor", "traj_uniform", "traj_geometric"])
 def test_goal_frequencies(case, who):
     mixture = {
-        "traj_uniform": GoalMixture(0, 1, 0),
-        "traj_geometric": GoalMixture(0, 1, 0, geometric=True),
+        "traj_uniform": GoalMixture(current=0, trajectory=1, random=0),
+        "traj_geometric": GoalMixture(current=0, trajectory=1, random=0, geometric=True),
     }.get(who) or case.mixture(who)
     found = case.draw(mixture, int(case["goalfreq/anchor"]))
     assert np.abs(found - case[f"goalfreq/{who}"]).max() < STATISTICAL

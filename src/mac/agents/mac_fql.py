@@ -83,8 +83,7 @@ class MACFQL(MAC):
         states, goals = trajectory.observations[:-1], trajectory.goals[:-1]
         z = noise["distill_z"]
         vectors = self.actor(states, goals, z)
-        target = self.behaviour.sample(states, goals, z).detach().flatten(-2)
-        distill = losses.regression.squared(vectors, target)
+        distill = losses.regression.squared(vectors, self.behaviour.targets(states, goals, z))
         scores = self.values.critic(states, goals, vectors.clamp(-1.0, 1.0))
         if not self.config.corrected_normaliser:
             scores = scores.mean(0)

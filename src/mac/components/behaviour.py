@@ -73,6 +73,11 @@ class Flow(_Policy):
         )
         return [Loss("flow_loss", value, [self.flow])]
 
+    @torch.no_grad()
+    def targets(self, observations: Tensor, goals: Tensor, noise: Tensor) -> Tensor:
+        """Clipped chunk vectors (..., n A) that a one-step policy imitates: constants."""
+        return flat(self.sample(observations, goals, noise))
+
 
 class OneStep(_Policy):
     """One-step policy mu(s, g, z); its output is clipped when sampled, not when trained."""
@@ -125,9 +130,7 @@ class DistilledFlow(Part):
     def losses(self, batch: Batch, noise: Noise) -> list[Loss]:
         """Flow matching; squared error of the one-step policy against the stored flow's samples."""
         inputs = (batch.observations, batch.actor_goals, noise["distill_z"])
-        with torch.no_grad():
-            target = flat(self.teacher.sample(*inputs))
-        distill = squared(self.student(*inputs), target)
+        distill = squared(self.student(*inputs), self.teacher.targets(*inputs))
         return [
             *self.teacher.losses(batch, noise),
             Loss("distill_loss", distill, [self.student]),

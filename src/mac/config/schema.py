@@ -68,13 +68,20 @@ class OptimiserConfig(Model):
 
 
 class GoalMixture(Model):
-    """Probabilities with which a goal is the current state, a later one of its episode, or any."""
+    """Probabilities with which a goal is the current state, a later one of its episode, or any.
+
+    What each of them draws is told in :mod:`mac.data.goals`.
+    """
 
     current: Fraction
     trajectory: Fraction
     random: Fraction
     geometric: bool = Field(
         False, description="geometric distance along the trajectory instead of uniform"
+    )
+    even: bool = Field(
+        False,
+        description="[C] uniform distances all weigh the same; [F] both end points weigh half",
     )
 
     @model_validator(mode="after")

@@ -7,21 +7,18 @@ state is never a goal [F].
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from mac.errors import ConfigError
 
-
-@dataclass(frozen=True)
-class GoalMixture:
+class Mixture(Protocol):
     """Distribution of the goal row J of an anchor row i whose trajectory ends at row e.
 
     Attributes:
         current: probability of J = i.
         trajectory: probability of a later row of the same trajectory.
-        random: probability of any valid row of the split.
+        random: probability of any valid row of the split; the three add up to 1.
         geometric: later rows at a geometric distance, all excess on e, instead of uniformly.
         even: uniform later rows all weigh the same [C]; off, i + 1 and e weigh half of the others
             [F].
@@ -30,42 +27,35 @@ class GoalMixture:
     current: float
     trajectory: float
     random: float
-    geometric: bool = False
-    even: bool = False
+    geometric: bool
+    even: bool
 
-    def __post_init__(self) -> None:
-        parts = (self.current, self.trajectory, self.random)
-        if min(parts) < 0 or abs(sum(parts) - 1) > 1e-9:
-            raise ConfigError(
-                "goal probabilities must not be negative and must add up to 1",
-                key="goals",
-                found=dict(zip(("current", "trajectory", "random"), parts, strict=True)),
-            )
 
-    def sample(
-        self,
-        generator: np.random.Generator,
-        anchors: np.ndarray,
-        ends: np.ndarray,
-        discount: float,
-        random_rows: Callable[[np.random.Generator, int], np.ndarray],
-    ) -> np.ndarray:
-        """Goal rows (B,).
+def goal_rows(
+    mixture: Mixture,
+    generator: np.random.Generator,
+    anchors: np.ndarray,
+    ends: np.ndarray,
+    discount: float,
+    random_rows: Callable[[np.random.Generator, int], np.ndarray],
+) -> np.ndarray:
+    """Goal rows (B,) drawn from a mixture.
 
-        Args:
-            generator: source of the draws.
-            anchors: (B,) rows i.
-            ends: (B,) last rows e of their trajectories, e >= i.
-            discount: per step; 1 - discount is the parameter of the geometric distance.
-            random_rows: draws so many valid rows.
-        """
-        size = len(anchors)
-        among = self.trajectory / (1 - self.current) if self.current < 1 else 0.0
-        later = geometric_rows if self.geometric else even_rows if self.even else uniform_rows
-        on_trajectory = later(generator, anchors, ends, discount)
-        anywhere = random_rows(generator, size)
-        goals = np.where(generator.random(size) < among, on_trajectory, anywhere)
-        return np.where(generator.random(size) < self.current, anchors, goals)
+    Args:
+        mixture: the distribution.
+        generator: source of the draws.
+        anchors: (B,) rows i.
+        ends: (B,) last rows e of their trajectories, e >= i.
+        discount: per step; 1 - discount is the parameter of the geometric distance.
+        random_rows: draws so many valid rows.
+    """
+    size = len(anchors)
+    among = mixture.trajectory / (1 - mixture.current) if mixture.current < 1 else 0.0
+    later = geometric_rows if mixture.geometric else even_rows if mixture.even else uniform_rows
+    on_trajectory = later(generator, anchors, ends, discount)
+    anywhere = random_rows(generator, size)
+    goals = np.where(generator.random(size) < among, on_trajectory, anywhere)
+    return np.where(generator.random(size) < mixture.current, anchors, goals)
 
 
 def uniform_rows(

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mac.data.goals import GoalMixture
+from mac.data.goals import Mixture, goal_rows
 from mac.data.normalize import Normalizer
 from mac.data.store import Split
 from mac.errors import ConfigError, DataError
@@ -83,8 +83,8 @@ class Chunks:
         mode: str,
         task: int | None = None,
         *,
-        value_goals: GoalMixture | None = None,
-        actor_goals: GoalMixture | None = None,
+        value_goals: Mixture | None = None,
+        actor_goals: Mixture | None = None,
         negative: bool = True,
         chunk_reward: str = "mean",
         task_masks: bool = False,
@@ -175,12 +175,13 @@ class Chunks:
 
     def _draw(
         self,
-        mixture: GoalMixture,
+        mixture: Mixture,
         generator: np.random.Generator,
         anchors: np.ndarray,
         ends: np.ndarray,
     ) -> np.ndarray:
-        return mixture.sample(
+        return goal_rows(
+            mixture,
             generator,
             anchors,
             ends,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from mac.agents.base import Agent, agent_class
 from mac.components.part import Part
-from mac.data.goals import GoalMixture
 from mac.data.store import Store
 from mac.data.views import Chunks
 from mac.nets.mlp import Init
@@ -66,16 +65,6 @@ def load_agent(job: Job, step: int) -> Agent:
 
 def view(job: Job, config: AgentConfig, store: Store, split: str) -> Chunks:
     """Action chunks of a split, as the configuration asks for."""
-    goals = config.goals
-    mixtures = {
-        f"{kind}_goals": GoalMixture(
-            current=mix.current,
-            trajectory=mix.trajectory,
-            random=mix.random,
-            geometric=mix.geometric,
-        )
-        for kind, mix in (("value", goals.value), ("actor", goals.actor))
-    }
     return Chunks(
         store.split(split),
         store.normalizer(config.data.normalizer),
@@ -83,11 +72,12 @@ def view(job: Job, config: AgentConfig, store: Store, split: str) -> Chunks:
         config.discount,
         config.mode,
         job.task_number or 1,  # stages shared by all tasks never look at rewards
-        negative=goals.negative,
+        value_goals=config.goals.value,
+        actor_goals=config.goals.actor,
+        negative=config.goals.negative,
         chunk_reward=config.chunk_reward,
         task_masks=config.task_masks,
         all_anchors=config.data.all_anchors,
-        **(mixtures if config.mode == "goal" else {}),
     )
 
 

@@ -11,9 +11,9 @@ import pytest
 
 import mac.data.collect as module
 from mac import rng
+from mac.config.schema import ActorGoals, ValueGoals
 from mac.data.build import build
 from mac.data.collect import collect, write_npz
-from mac.data.goals import GoalMixture
 from mac.data.store import Store
 from mac.data.views import Chunks
 from mac.envs import toy
@@ -22,8 +22,8 @@ from mac.envs.vector import Episodes
 from mac.errors import ConfigError
 from tests.specs import POINTMASS, ROBOTS
 
-VALUE = GoalMixture(0.2, 0.5, 0.3)
-ACTOR = GoalMixture(0.0, 0.5, 0.5, geometric=True)
+VALUE = ValueGoals()
+ACTOR = ActorGoals()
 
 
 def gather(folder, spec=POINTMASS, **options):

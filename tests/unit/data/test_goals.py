@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from mac.data.goals import GoalMixture, even_rows, geometric_rows, uniform_rows
-from mac.errors import ConfigError
+from mac.config.schema import GoalMixture
+from mac.data.goals import even_rows, geometric_rows, goal_rows, uniform_rows
 
 DRAWS = 200_000
 
@@ -48,28 +48,30 @@ def test_geometric_rows_collect_at_the_end():
 
 
 @pytest.mark.parametrize("current", [0.0, 0.2, 1.0])
-@pytest.mark.parametrize("geometric", [False, True])
-def test_mixture_probabilities(current, geometric):
+@pytest.mark.parametrize(("geometric", "even"), [(False, False), (True, False), (False, True)])
+def test_mixture_probabilities(current, geometric, even):
     trajectory = 0.7 * (1 - current)
-    mixture = GoalMixture(current, trajectory, 1 - current - trajectory, geometric)
+    mixture = GoalMixture(
+        current=current,
+        trajectory=trajectory,
+        random=1 - current - trajectory,
+        geometric=geometric,
+        even=even,
+    )
 
     def sampler(generator, anchors, ends, discount):
         valid = np.array([0, 1, 2, 3, 10, 11])
-        return mixture.sample(
-            generator, anchors, ends, discount, lambda g, n: valid[g.integers(6, size=n)]
+        return goal_rows(
+            mixture, generator, anchors, ends, discount, lambda g, n: valid[g.integers(6, size=n)]
         )
 
     expected = np.zeros(16)
     expected[2] = current
     if geometric:
         expected[3:6] += trajectory * np.array([0.1, 0.09, 0.81])
+    elif even:
+        expected[3:6] += trajectory / 3
     else:
         expected[3:6] += trajectory * np.array([0.25, 0.5, 0.25])
     expected[[0, 1, 2, 3, 10, 11]] += mixture.random / 6
     near(frequencies(sampler, 2, 5), expected)
-
-
-@pytest.mark.parametrize("parts", [(0.5, 0.5, 0.5), (-0.1, 0.6, 0.5), (0, 0, 0)])
-def test_probabilities_must_add_up(parts):
-    with pytest.raises(ConfigError, match="goals: goal probabilities must not be negative"):
-        GoalMixture(*parts)

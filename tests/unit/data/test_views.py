@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from mac import rng
-from mac.data.goals import GoalMixture
+from mac.config.schema import ActorGoals, ValueGoals
 from mac.data.normalize import Normalizer
 from mac.data.views import Chunks, Windows
 from mac.errors import ConfigError, DataError
 
-VALUE = GoalMixture(0.2, 0.5, 0.3)
-ACTOR = GoalMixture(0.0, 0.5, 0.5, geometric=True)
+VALUE = ValueGoals()
+ACTOR = ActorGoals()
 
 
 def slow_anchors(split, room):
@@ -127,7 +127,7 @@ def goal_probabilities(split, mixture, anchors):
 
 
 def test_sampled_goals_follow_the_mixtures(split, identity):
-    value = GoalMixture(0.2, 0.5, 0.3, even=True)
+    value = ValueGoals(even=True)
     view = chunks(split, identity, mode="goal", value_goals=value)
     draws = 400_000
     batch = view.sample(np.random.default_rng(2), draws)
