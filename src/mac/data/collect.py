@@ -23,7 +23,6 @@ from mac.errors import ConfigError
 from mac.io import atomic, read_json, write_json
 from mac.progress import progress
 
-REVISION = 1
 SPLITS = ("train", "val")
 
 _collectors: dict[EnvSpec, Collector] = {}
@@ -113,7 +112,6 @@ def _alone(resume_dir: Path) -> Iterator[bool]:
 def _claim(resume_dir: Path, spec: EnvSpec, seed: int, episode_length: int) -> None:
     """Keep what ``resume_dir`` holds if it belongs to this very collection, else clear it."""
     identity = {
-        "revision": REVISION,
         "spec": spec.data_facts(),
         "seed": seed,
         "episode_length": episode_length,
