@@ -170,10 +170,10 @@ def start_slow(folder, workers):
     script = folder.parent / "slow.py"
     script.write_text(SLOW)
     folder.mkdir(exist_ok=True)
-    root = str(Path(__file__).parents[3])
+    root = Path(__file__).parents[3]
     process = subprocess.Popen(
         [sys.executable, str(script), str(folder), str(workers)],
-        env={**os.environ, "PYTHONPATH": root},
+        env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'src'}"},
     )
     patience = time.monotonic() + 60
     while len(list((folder / "resume").glob("train-*.npz"))) < 3:
