@@ -3,8 +3,6 @@
 import os
 from pathlib import Path
 
-import pytest
-
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")  # two workers share two cores; before NumPy or torch
 
@@ -33,9 +31,3 @@ def pytest_addoption(parser):
         action="store_true",
         help="store the golden traces anew, after an intended change and a raised revision",
     )
-
-
-@pytest.fixture
-def parity_dir(request):
-    """Folder with the numerical cases of the original implementation."""
-    return Path(request.config.getoption("--parity-dir"))

@@ -19,13 +19,7 @@ TIMEOUT_S = (10.0, 60.0)  # to connect, between two pieces
 PIECE_BYTES = 1 << 20
 
 
-def fetch(
-    sources: Sequence[str],
-    outputs: Sequence[Path],
-    *,
-    sizes: Sequence[int | None] | None = None,
-    pause: float = PAUSE_S,
-) -> None:
+def fetch(sources: Sequence[str], outputs: Sequence[Path], *, pause: float = PAUSE_S) -> None:
     """Download every source that is not there yet.
 
     What has arrived waits in ``.<name>.part`` beside the output, together with the server's version
@@ -35,24 +29,18 @@ def fetch(
     Args:
         sources: addresses.
         outputs: files, one for each source.
-        sizes: bytes that are expected, where they are known.
         pause: seconds before the first new attempt after a broken connection; they double each
             time.
 
     Raises:
         MissingDataError: the server cannot be reached or does not have the file.
-        DataError: the file has another size than was promised.
     """
-    for source, output, size in zip(
-        sources, map(Path, outputs), sizes or [None] * len(sources), strict=True
-    ):
-        if output.exists():
-            _check_size(output, output.stat().st_size, size)
-        else:
-            _fetch(source, output, size, pause)
+    for source, output in zip(sources, map(Path, outputs), strict=True):
+        if not output.exists():
+            _fetch(source, output, pause)
 
 
-def _fetch(source: str, output: Path, size: int | None, pause: float) -> None:
+def _fetch(source: str, output: Path, pause: float) -> None:
     """Download one file, trying again while attempts bring something new."""
     import requests
 
@@ -62,7 +50,7 @@ def _fetch(source: str, output: Path, size: int | None, pause: float) -> None:
     while True:
         before = _bytes(part)
         try:
-            _receive(source, output, size)
+            _receive(source, output)
             break
         except (requests.ConnectionError, requests.Timeout) as error:
             failures = 1 if _bytes(part) > before else failures + 1
@@ -79,7 +67,7 @@ def _fetch(source: str, output: Path, size: int | None, pause: float) -> None:
     tag.unlink(missing_ok=True)
 
 
-def _receive(source: str, output: Path, size: int | None) -> None:
+def _receive(source: str, output: Path) -> None:
     """Append what is missing of ``source`` to the part of ``output``.
 
     Raises requests.ConnectionError when less arrives than the server promised.
@@ -97,7 +85,7 @@ def _receive(source: str, output: Path, size: int | None) -> None:
             if have == known.get("total"):
                 return
             part.unlink()
-            return _receive(source, output, size)
+            return _receive(source, output)
         if response.status_code not in (200, 206):
             raise MissingDataError(
                 f"cannot download {source}",
@@ -110,8 +98,6 @@ def _receive(source: str, output: Path, size: int | None) -> None:
             have = 0
         length = response.headers.get("Content-Length")
         total = have + int(length) if length is not None else None
-        if total is not None:
-            _check_size(output, total, size)
         version = response.headers.get("ETag") or response.headers.get("Last-Modified")
         if version is not None and version.startswith("W/"):
             version = None
@@ -129,7 +115,6 @@ def _receive(source: str, output: Path, size: int | None) -> None:
                 raise requests.ConnectionError(error) from None
     if total is not None and _bytes(part) < total:
         raise requests.ConnectionError(f"{_bytes(part)} of {total} bytes arrived")
-    _check_size(output, _bytes(part), size)
 
 
 def _part(output: Path) -> Path:
@@ -150,17 +135,6 @@ def _read_tag(tag: Path) -> dict[str, Any]:
 
 def _bytes(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
-
-
-def _check_size(path: Path, found: int, expected: int | None) -> None:
-    if expected is not None and found != expected:
-        raise DataError(
-            "file of wrong size",
-            file=path,
-            found=f"{found} bytes",
-            expected=f"{expected} bytes",
-            remedy="delete it and fetch it again",
-        )
 
 
 def _reason(error: Exception) -> str:

@@ -70,13 +70,3 @@ class Normalizer:
         if goals.shape[-1] == 0:
             return goals
         return (goals - self.goal_centre) / self.goal_scale
-
-    def raw_observations(self, observations: np.ndarray) -> np.ndarray:
-        """Inverse of :meth:`observations`."""
-        return observations * self.observation_scale + self.observation_centre
-
-    def raw_goals(self, goals: np.ndarray) -> np.ndarray:
-        """Inverse of :meth:`goals`."""
-        if goals.shape[-1] == 0:
-            return goals
-        return goals * self.goal_scale + self.goal_centre

@@ -141,8 +141,3 @@ def wrap(text: str, indent: str = "") -> str:
         break_on_hyphens=False,
         break_long_words=False,
     )
-
-
-def wrap_comment(text: str) -> str:
-    """Lines that LaTeX skips."""
-    return textwrap.fill(" ".join(text.split()), WIDTH, initial_indent="% ", subsequent_indent="% ")

@@ -33,19 +33,9 @@ def test_train_statistics_and_identity():
     assert np.array_equal(none.goals(values[:, :1]), values[:, :1])
 
 
-@pytest.mark.parametrize("split", ["validation", "train", "none"])
-def test_raw_undoes_the_transform(split):
-    normalizer = Normalizer.from_statistics(STATISTICS, split)
-    values = np.random.default_rng(0).normal(size=(7, 2))
-    assert normalizer.raw_observations(normalizer.observations(values)) == pytest.approx(values)
-    goals = values[:, :1]
-    assert normalizer.raw_goals(normalizer.goals(goals)) == pytest.approx(goals)
-
-
 def test_goals_of_width_zero_pass_through():
     normalizer = Normalizer.from_statistics(STATISTICS, "train")
     assert normalizer.goals(np.zeros((3, 0))).shape == (3, 0)
-    assert normalizer.raw_goals(np.zeros((3, 0))).shape == (3, 0)
 
 
 def test_unknown_split_is_named():

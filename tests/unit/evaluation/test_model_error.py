@@ -24,7 +24,9 @@ class Physics:
         self.normalizer, self.push = normalizer, push
 
     def predict(self, observations, actions):
-        states = [self.normalizer.raw_observations(observations.numpy().astype(np.float64))]
+        known = self.normalizer
+        normalised = observations.numpy().astype(np.float64)
+        states = [normalised * known.observation_scale + known.observation_centre]
         for chunk in actions.numpy().astype(np.float64):
             state = states[-1].copy()
             for row, plan in zip(state, chunk, strict=True):
