@@ -104,14 +104,18 @@ def evaluate(experiment: str, **names: Any) -> None:
 
 @main.command()
 @click.argument("experiment")
-def aggregate(experiment: str) -> None:
+@click.option(
+    "--allow-missing", is_flag=True, help="a first look: of what is evaluated so far, as not built"
+)
+def aggregate(experiment: str, allow_missing: bool) -> None:
     """Reduce an experiment's episodes to scores and intervals."""
     from mac.planning.results import aggregate_inputs
     from mac.stats.aggregate import EvaluationInput
     from mac.stats.aggregate import aggregate as run
 
     inputs = aggregate_inputs(_plan(experiment), experiment)
-    run([EvaluationInput(**fields) for fields in inputs.pop("evaluations")], **inputs)
+    evaluations = [EvaluationInput(**fields) for fields in inputs.pop("evaluations")]
+    run(evaluations, allow_missing=allow_missing, **inputs)
 
 
 @main.command()

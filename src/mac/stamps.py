@@ -51,11 +51,15 @@ def write_stamp(
             Path(file).relative_to(folder).as_posix(): sha256_file(file) for file in sorted(files)
         },
     }
-    for other in path.parent.glob(f"{rule}-*.json"):
-        if other != path:
-            other.unlink()
+    withdraw(folder, rule)
     write_json(path, content)
     return path
+
+
+def withdraw(folder: str | Path, rule: str) -> None:
+    """Delete the stamps of ``rule``: its files are about to be something that none vouches for."""
+    for stamp in (Path(folder) / "built").glob(f"{rule}-*.json"):
+        stamp.unlink()
 
 
 def check_stamp(path: str | Path) -> None:

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from mac.envs.registry import EnvSpec
-from mac.evaluation.record import EPISODES
 from mac.planning.plan import Plan
+from mac.rows import EPISODES
 from mac.stats.scores import SCORES
 from tests.architecture.source import ROOT
 

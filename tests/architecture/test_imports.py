@@ -8,7 +8,7 @@ import pytest
 
 from tests.architecture.source import Edge, edges, imports, modules
 
-BASE = {"types", "errors", "rng", "io", "progress", "provenance", "stamps"}
+BASE = {"types", "errors", "rng", "io", "progress", "provenance", "stamps", "rows"}
 # What each part of the package may import besides itself.
 ALLOWED = {
     "types": set(),
@@ -18,6 +18,7 @@ ALLOWED = {
     "progress": set(),
     "provenance": {"io"},
     "stamps": {"errors", "io"},
+    "rows": {"io"},
     "config": BASE,
     "envs": BASE,
     "data": BASE | {"envs"},

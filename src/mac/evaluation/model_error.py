@@ -19,7 +19,7 @@ import torch
 from mac.data.store import Store
 from mac.data.views import Windows
 from mac.errors import CheckpointError
-from mac.evaluation.record import MODEL_ERROR, MODEL_ERROR_KEYS, write_rows
+from mac.evaluation.record import write_rows
 from mac.rng import stream
 from mac.training.run import load_agent
 
@@ -92,4 +92,4 @@ def evaluate(job: Job, config: Any, device: torch.device) -> None:
             }
             for k, error in enumerate(errors)
         ]
-    write_rows(job.directory / "model_error.parquet", rows, MODEL_ERROR, MODEL_ERROR_KEYS)
+    write_rows(job.directory / "model_error.parquet", rows, "model_error")

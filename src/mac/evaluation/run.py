@@ -17,9 +17,10 @@ from mac.envs.registry import adapter
 from mac.envs.vector import Episodes
 from mac.evaluation import model_error
 from mac.evaluation.episodes import Episode, Player, play, rules_of, waves
-from mac.evaluation.record import VERSIONS, write_rows
+from mac.evaluation.record import write_rows
 from mac.progress import progress
 from mac.provenance import write_run
+from mac.rows import VERSIONS
 from mac.training.device import prepare
 from mac.training.run import load_agent
 from mac.training.trainer import Interrupted

@@ -17,7 +17,7 @@ from mac.report import formats
 from mac.report.claims import load
 from mac.report.figures import Drawn, draw
 from mac.report.tables import notes, tables
-from mac.stamps import check_stamp, write_stamp
+from mac.stamps import check_stamp, withdraw, write_stamp
 from mac.stats.aggregate import read_summary
 
 
@@ -54,6 +54,8 @@ def render(folder: str | Path, config: RenderConfig, *, fingerprint: str) -> lis
     summary = read_summary(folder)
     evaluations = _evaluations(folder, summary)
     claims = load(config.paper) if config.paper else None
+    if summary["missing"]:
+        withdraw(folder, "render")
     drawn, files = draw(folder / "figures", summary, _rows(folder, summary), claims)
     for stale in set((folder / "figures").glob("*")) - set(files):
         stale.unlink()

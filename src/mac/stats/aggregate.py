@@ -11,7 +11,7 @@ import pandas as pd
 from mac.errors import ConfigError, DataError
 from mac.io import read_json, sha256_file, write_json
 from mac.provenance import gather
-from mac.stamps import write_stamp
+from mac.stamps import withdraw, write_stamp
 from mac.stats.rows import EvaluationInput, check_one_protocol, read, write
 from mac.stats.scores import (
     MODEL_ERROR,
@@ -58,8 +58,8 @@ def aggregate(
         artefacts: fingerprint by folder of everything the rows rest on, for ``runs.json``; see
             :func:`mac.provenance.gather`.
         root: folder that the paths of ``evaluations`` are relative to.
-        allow_missing: list runs whose file is missing in the summary instead of refusing; no stamp
-            is written then, so that planning still counts the job as to be done.
+        allow_missing: list runs whose file is missing in the summary instead of refusing; there is
+            no stamp then, so that planning still counts the job as to be done.
 
     Returns:
         The files written, the stamp last (none with missing runs).
@@ -82,6 +82,8 @@ def aggregate(
     if not present:
         raise DataError("no evaluation of this experiment exists", file=out)
     rows = pd.concat([read(run, root) for run in present], ignore_index=True)
+    if missing:
+        withdraw(out, "aggregate")
     evaluator = evaluations[0].evaluator
     names = ["scores.csv", "summary.json"]
     if evaluator == "episodes":

@@ -12,46 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mac.errors import DataError
-from mac.io import atomic
+from mac.rows import EPISODES, KEYS, SCHEMAS, VERSIONS, write_table
 
-# What evaluation writes (docs in results/README.md); a test keeps both sides equal.
-EPISODES = pa.schema(
-    [
-        ("task", pa.string()),
-        ("agent", pa.string()),
-        ("seed", pa.int64()),
-        ("step", pa.int64()),
-        ("episode", pa.int64()),
-        ("success", pa.bool_()),
-        ("return", pa.float64()),
-        ("length", pa.int64()),
-        ("discounted_return", pa.float64()),
-        ("value_estimate", pa.float64()),
-        ("fingerprint", pa.string()),
-        ("ogbench", pa.string()),
-        ("mujoco", pa.string()),
-        ("gymnasium", pa.string()),
-        ("success_timing", pa.string()),
-    ]
-)
-MODEL_ERROR = pa.schema(
-    [
-        ("task", pa.string()),
-        ("agent", pa.string()),
-        ("seed", pa.int64()),
-        ("step", pa.int64()),
-        ("horizon", pa.int64()),
-        ("mse", pa.float64()),
-        ("windows", pa.int64()),
-        ("fingerprint", pa.string()),
-    ]
-)
-SCHEMAS = {"episodes": EPISODES, "model_error": MODEL_ERROR}
-KEYS = {
-    "episodes": ["task", "agent", "seed", "step", "episode"],
-    "model_error": ["task", "agent", "seed", "step", "horizon"],
-}
-VERSIONS = ("ogbench", "mujoco", "gymnasium")
 MAY_BE_NAN = {"value_estimate", "discounted_return"}  # agents without a value function
 
 
@@ -242,17 +204,4 @@ def write(path: str | Path, rows: pd.DataFrame, experiment: str) -> None:
         pa.array(ordered[field.name].to_numpy(), type=field.type, from_pandas=False)
         for field in schema
     ]
-    table = pa.Table.from_arrays(arrays, schema=schema)
-    with atomic(path) as part:
-        # Spelled out, so that the bytes do not follow a change of pyarrow's defaults.
-        pq.write_table(
-            table,
-            part,
-            row_group_size=1 << 20,
-            version="2.6",
-            data_page_version="1.0",
-            compression="zstd",
-            compression_level=3,
-            use_dictionary=True,
-            write_statistics=True,
-        )
+    write_table(path, pa.Table.from_arrays(arrays, schema=schema))

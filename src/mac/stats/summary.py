@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from mac.rng import stream
+from mac.rows import VERSIONS
 from mac.stats.compare import compare
 from mac.stats.estimators import iqm
 from mac.stats.intervals import (
@@ -22,7 +23,7 @@ from mac.stats.intervals import (
     pooled_variance,
     seed_interval,
 )
-from mac.stats.rows import VERSIONS, EvaluationInput
+from mac.stats.rows import EvaluationInput
 from mac.stats.scores import by_episode, matrix
 
 RATE = (0.0, 1.0)

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pyarrow.parquet as pq
 
 from mac.data.normalize import Normalizer
 from mac.envs.registry import EnvSpec
@@ -15,6 +16,11 @@ from mac.evaluation import run
 
 SPEC = EnvSpec("pointmass", "pointmass-play", "pointmass", 5, 4, 2, 2, 60, "toy", "post")
 IDENTITY = Normalizer(*(np.full(width, fill, np.float32) for width in (4, 2) for fill in (0, 1)))
+
+
+def rows_of(path):
+    """Rows of a parquet file, as plain values."""
+    return pq.read_table(path).to_pylist()
 
 
 class Pilot:

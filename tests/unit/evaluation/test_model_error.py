@@ -10,8 +10,7 @@ from mac.data.store import Store
 from mac.envs.toy import advance
 from mac.errors import CheckpointError
 from mac.evaluation import model_error, run
-from mac.evaluation.record import MODEL_ERROR, read_rows
-from tests.unit.evaluation.jobs import SPEC
+from tests.unit.evaluation.jobs import SPEC, rows_of
 
 N = 4  # chunk length
 HORIZON = 30  # 7 chunks
@@ -65,7 +64,7 @@ def job(tmp_path_factory):
 def rows_with(job, patch, predictor):
     patch.setattr(model_error, "load_agent", lambda job, step: predictor(step))
     run.evaluate(job)
-    return read_rows(job.directory / "model_error.parquet", MODEL_ERROR)
+    return rows_of(job.directory / "model_error.parquet")
 
 
 def test_the_true_dynamics_have_no_error_at_any_horizon(job, monkeypatch):

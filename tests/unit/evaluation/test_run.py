@@ -10,9 +10,8 @@ import pytest
 from mac.errors import DataError
 from mac.evaluation import run
 from mac.evaluation.episodes import Episode, Player, play, rules_of
-from mac.evaluation.record import read_rows
 from mac.io import read_yaml
-from tests.unit.evaluation.jobs import IDENTITY, Pilot, install, make_job
+from tests.unit.evaluation.jobs import IDENTITY, Pilot, install, make_job, rows_of
 
 ROOT = Path(__file__).resolve().parents[3]
 WAVES = 2 * 4  # checkpoints x waves: 14 episodes in waves of 4
@@ -50,7 +49,7 @@ def test_one_row_per_episode_of_every_checkpoint_and_task(tmp_path, monkeypatch)
     job = make_job(tmp_path)
     run.evaluate(job)
     assert loaded == [10, 200]  # each checkpoint is read once
-    rows = read_rows(job.directory / "episodes.parquet")
+    rows = rows_of(job.directory / "episodes.parquet")
     keys = [(row["task"], row["step"], row["episode"]) for row in rows]
     names = ("pointmass-task1", "pointmass-task2")
     assert keys == [(t, s, e) for t in names for s in (10, 200) for e in range(7)]
@@ -70,7 +69,7 @@ def test_an_episode_does_not_depend_on_what_is_played_around_it(tmp_path, monkey
     install(monkeypatch.setattr)
     job = make_job(tmp_path)
     run.evaluate(job)
-    rows = read_rows(job.directory / "episodes.parquet")
+    rows = rows_of(job.directory / "episodes.parquet")
     config = run.agent_class("flow_bc").Config.model_validate(job.config)
     with run.Episodes(job.environment, "goal", 4) as environments:
         player = Player(Pilot(200), IDENTITY, "cpu")

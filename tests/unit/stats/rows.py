@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mac.rng import stream
-from mac.stats.rows import EPISODES, MODEL_ERROR, EvaluationInput
+from mac.rows import EPISODES, MODEL_ERROR
+from mac.stats.rows import EvaluationInput
 
 VERSIONS = {"ogbench": "1.2.2", "mujoco": "4.0.0", "gymnasium": "1.4.0", "success_timing": "pre"}
 

@@ -81,12 +81,15 @@ def test_scores_agree_with_the_rows_they_come_from(tmp_path, runs):
 
 
 def test_a_missing_evaluation_is_an_error_unless_allowed(tmp_path, runs):
+    run_aggregate(tmp_path, runs)
     (tmp_path / runs[3].path).unlink()
     with pytest.raises(DataError, match="1 of 16 evaluations are missing") as caught:
         run_aggregate(tmp_path, runs)
+    assert list((tmp_path / "results/x/built").iterdir())  # what was built is left alone
     assert runs[3].path in str(caught.value)
     files = run_aggregate(tmp_path, runs, allow_missing=True)
-    assert [file.name for file in files] == NAMES[:3]  # no stamp: the job is not done
+    assert [file.name for file in files] == NAMES[:3]
+    assert not list((tmp_path / "results/x/built").iterdir())  # the job is not done any more
     for run in runs:
         (tmp_path / run.path).unlink(missing_ok=True)
     with pytest.raises(DataError, match="no evaluation of this experiment exists"):
