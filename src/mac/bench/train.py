@@ -10,39 +10,15 @@ from typing import Any
 import torch
 
 from mac.agents.base import Agent, agent_class
-from mac.bench.floor import SIZES, Floor, Size, gflop, products
+from mac.bench.floor import SIZES, Floor, Size, config_of, products
 from mac.components.part import Part
-from mac.config.schema import AgentConfig
 from mac.nets.mlp import Init
+from mac.planning.work import gflop
 from mac.provenance import hardware, package_versions
 from mac.training.update import Update, adam
 from mac.types import Batch, Spaces
 
 ROUNDS = {"quick": 15, "paper": 2}
-
-
-def config_of(size: Size, precision: str) -> AgentConfig:
-    """MAC in reward mode at the given size."""
-    widths = {"hidden_dims": size.hidden_dims}
-    return AgentConfig.model_validate(
-        {
-            "agent": "mac",
-            "mode": "reward",
-            "chunk_length": size.chunk_length,
-            "batch_size": size.batch_size,
-            "model": widths,
-            "heads": widths,
-            "behaviour": {**widths, "flow_steps": size.flow_steps},
-            "value": {
-                **widths,
-                "critic_hidden_dims": size.hidden_dims,
-                "rollout_length": size.rollout_length,
-                "rollout_batch_size": size.batch_size,
-                "num_candidates": size.num_candidates,
-            },
-            "compute": {"precision": precision},
-        }
-    )
 
 
 def random_batch(size: Size, generator: torch.Generator) -> Batch:
@@ -125,7 +101,7 @@ def measure(name: str, rounds: int | None = None) -> dict[str, Any]:
         "joint_over_floor": ratio("joint"),
         "joint_bf16_over_floor": ratio("joint_bf16"),
         "stages": {key.split("/")[1]: v for key, v in cpu.items() if key.startswith("stages/")},
-        "floor_gflop": gflop(shapes),
+        "floor_gflop": gflop(dict(shapes)),
         "floor_products": [{"m": m, "k": k, "n": n, "times": t} for (m, k, n), t in shapes],
         "hardware": hardware(),
         "packages": package_versions(("torch", "numpy")),

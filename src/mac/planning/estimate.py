@@ -16,49 +16,19 @@ from mac.errors import DeviceError
 from mac.io import read_yaml
 from mac.planning.experiment import config_folders
 from mac.planning.plan import Job, Plan
+from mac.planning.work import forward, gflop, update
+from mac.types import Spaces
 
 BYTES = 4  # of a float32
 
 
-def forward_gflop(rows: int, in_dim: int, hidden: Sequence[int], out: int) -> float:
-    """10**9 floating-point operations of a forward pass's matrix products."""
-    widths = [in_dim, *hidden, out]
-    return sum(2e-9 * rows * a * b for a, b in pairwise(widths))
-
-
 def update_gflop(job: Job) -> float:
-    """GFLOP of one update of a training job; training a network counts as three forward passes."""
-    config, env = job.config, job.environment
-    stages = [s.name for s in job.stage.members]
-    observation, chunk = env.observation_dim, config["chunk_length"] * env.action_dim
-    goal = env.goal_dim if config["mode"] == "goal" else 0
-    total = 0.0
-    for name in stages:
-        section = config[name]
-        rows, hidden = section["batch_size"], section["hidden_dims"]
-        if job.stage.name == "joint":
-            rows = config["batch_size"]
-        seen = observation + goal
-        if name == "model":
-            total += 3 * forward_gflop(rows, observation + chunk, hidden, observation)
-        elif name == "heads":
-            total += 6 * forward_gflop(rows, seen + chunk, hidden, 1)
-        elif name == "behaviour":
-            total += (6 + section["flow_steps"]) * forward_gflop(rows, seen + chunk, hidden, chunk)
-        else:
-            starts = min(rows, section["rollout_batch_size"] or rows)
-            imagined = starts * section["rollout_length"]
-            candidates = imagined * section["num_candidates"]
-            total += forward_gflop(
-                candidates, seen + chunk, config["behaviour"]["hidden_dims"], chunk
-            )
-            total += forward_gflop(candidates, seen + chunk, section["critic_hidden_dims"], 1)
-            total += forward_gflop(
-                imagined, observation + chunk, config["model"]["hidden_dims"], observation
-            )
-            total += 2 * forward_gflop(imagined, seen + chunk, config["heads"]["hidden_dims"], 1)
-            total += 3 * forward_gflop(imagined, seen, hidden, 1)
-    return total
+    """GFLOP of one update of a training job."""
+    env = job.environment
+    goal_dim = env.goal_dim if job.config["mode"] == "goal" else 0
+    spaces = Spaces(env.observation_dim, goal_dim, env.action_dim)
+    stages = [stage.name for stage in job.stage.members]
+    return gflop(update(stages, job.config, spaces, joint=job.stage.name == "joint"))
 
 
 def _rates() -> dict[str, Any]:
@@ -79,8 +49,8 @@ def _seconds(job: Job, rates: dict[str, Any]) -> Iterator[tuple[str, float]]:
         settings, env, length = config["evaluate"], job.environment, config["chunk_length"]
         rows = settings["windows"] * (settings["horizon"] // length) * len(job.checkpoints)
         inputs = env.observation_dim + length * env.action_dim
-        work = forward_gflop(rows, inputs, config["model"]["hidden_dims"], env.observation_dim)
-        yield "cpu", work / rates["cpu"]["gflop_per_s"]
+        work = forward(rows, inputs, config["model"]["hidden_dims"], env.observation_dim)
+        yield "cpu", gflop(work) / rates["cpu"]["gflop_per_s"]
     elif job.rule == "evaluate":
         episodes = config["evaluate"]["episodes"] * len(job.tasks) * len(job.checkpoints)
         yield (
