@@ -1,4 +1,4 @@
-"""What every agent promises, over the registry and both modes."""
+"""What every agent promises, over the registry, both modes, and the variants that change code."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import torch
 
 from mac.agents.base import registry
 from mac.config.load import Layer, resolve
+from mac.config.schema import OptimiserConfig
+from mac.errors import TrainingError
 from mac.nets.mlp import Init
 from mac.planning.experiment import AgentFile, _read, find
 from mac.rng import stream
+from mac.training import checkpoint
 from mac.training.trainer import Interrupted, Settings, Trainer
 from mac.training.update import Update, adam
 from mac.types import Batch, Spaces
@@ -25,24 +28,53 @@ SMALL = {
     "value": {"hidden_dims": [8], "critic_hidden_dims": [8], "rollout_length": 2},
     "evaluate.num_candidates": 3,
 }
-CASES = [
-    pytest.param(name, mode, id=f"{name}-{mode}")
-    for name, cls in registry().items()
-    if cls.__module__.startswith("mac.")
-    for mode in cls.modes
-]
+PLAIN = {f"{section}.layer_norm": False for section in ("model", "heads", "behaviour", "value")}
+BCE = {"value.loss": "bce", "goals.negative": False}
+VARIANTS = {
+    "mac_flow": ("mac", {"behaviour.policy": "flow"}),
+    "mac_bce": ("mac", BCE),
+    "mac_corrected": ("mac", {**BCE, "value.corrected_critic": True}),
+    "mac_unlagged": ("mac", {"value.lagged_target": False, "value.target_network": False}),
+    "mac_bf16": ("mac", {"compute.precision": "bf16", "value.td_lambda": 0.5}),
+    "mac_plain": ("mac", PLAIN),
+    "mac_gau_free": (
+        "mac_gau",
+        {"behaviour.squash": False, "behaviour.state_dependent_std": False},
+    ),
+    "mac_fql_corrected": ("mac_fql", {"corrected_discount": True, "corrected_normaliser": True}),
+    "mac_fql_bf16": ("mac_fql", {"compute.precision": "bf16"}),
+    "flow_bc_flow": ("flow_bc", {"act_by": "flow"}),
+}
+BUILT_IN = {n: (n, {}) for n, cls in registry().items() if cls.__module__.startswith("mac.")}
+NAMES = {**BUILT_IN, **VARIANTS}
+
+
+def over(names):
+    """Names of agents and variants with each mode they know."""
+    return [
+        pytest.param(name, mode, id=f"{name}-{mode}")
+        for name in names
+        for mode in registry()[NAMES[name][0]].modes
+    ]
+
+
+CASES = over(NAMES)
 
 
 def build(name, mode, seed=0):
-    cls = registry()[name]
-    path = find("agents", name)
+    agent, values = NAMES[name]
+    cls, path = registry()[agent], find("agents", agent)
     layers = [
-        Layer.of("built in", {"agent": name, "mode": mode}),
+        Layer.of("built in", {"agent": agent, "mode": mode}),
         Layer.of(str(path), _read(path, AgentFile).set),
         Layer.of("test", SMALL),
+        Layer.of("variant", values),
     ]
     spaces = Spaces(4, 2 if mode == "goal" else 0, 2)
     return cls(resolve(layers, cls.Config).config, spaces, Init(seed))
+
+
+OPTIMISER = OptimiserConfig(learning_rate=0.01)
 
 
 class View:
@@ -75,27 +107,82 @@ def batch_and_noise(agent, update):
     }
 
 
+# Modules through which another module's loss passes without training them: nothing but the loss's
+# own ``trains`` keeps its gradient out.
+FROZEN_IN_ANOTHER_LOSS = {"mac_fql": {"value.values.critic"}}
+
+
+def parameters(agent):
+    return {
+        f"{stage}.{key}": parameter
+        for stage, part in agent.parts.items()
+        for key, parameter in part.named_parameters()
+    }
+
+
 @pytest.mark.parametrize(("name", "mode"), CASES)
-def test_losses_are_finite_and_reach_exactly_the_modules_they_name(name, mode):
+def test_losses_are_finite_and_every_parameter_is_trained_by_exactly_one(name, mode):
     agent = build(name, mode)
-    parts = list(agent.parts.values())
-    update = Update(parts, adam(parts, agent.config.optimiser))
+    update = Update(list(agent.parts.values()), adam(list(agent.parts.values()), OPTIMISER))
     batch, noise = batch_and_noise(agent, update)
-    trained = set()
-    for part in parts:
+    trained = []
+    for part in agent.parts.values():
         for loss in part.losses(batch, noise):
             assert torch.isfinite(loss.value), loss.name
             own = [p for module in loss.trains for p in module.parameters()]
             gradients = torch.autograd.grad(loss.value, own, allow_unused=True)
             assert all(g is not None for g in gradients), f"{loss.name} misses what it names"
             assert any(g.abs().sum() > 0 for g in gradients), f"{loss.name} has no gradient"
-            assert not trained & {id(p) for p in own}, f"{loss.name} trains what another loss does"
-            trained |= {id(p) for p in own}
+            trained += [id(p) for p in own]
+    expected = [id(p) for p in parameters(agent).values() if p.requires_grad]
+    assert sorted(trained) == sorted(expected)
+
+
+@pytest.mark.parametrize(("name", "mode"), CASES)
+def test_gradients_are_those_of_the_sum_of_all_losses(name, mode):
+    """As in the original, which differentiates one sum: no loss leaks into another's modules."""
+    agent = build(name, mode)
+    parts = list(agent.parts.values())
+    update = Update(parts, adam(parts, OPTIMISER))
+    batch, noise = batch_and_noise(agent, update)
+    total = sum(loss.value for part in parts for loss in part.losses(batch, noise))
+    online = {key: p for key, p in parameters(agent).items() if p.requires_grad}
+    summed = dict(zip(online, torch.autograd.grad(total, list(online.values())), strict=True))
     update.gradients(batch, noise)
-    for part in parts:
-        for key, parameter in part.named_parameters():
-            assert (parameter.grad is not None) == (id(parameter) in trained), key
-    assert trained == {id(p) for part in parts for p in part.parameters() if p.requires_grad}
+    frozen = tuple(FROZEN_IN_ANOTHER_LOSS.get(agent.name, ()))
+    for key, parameter in online.items():
+        same = torch.allclose(parameter.grad, summed[key], rtol=1e-4, atol=1e-6)
+        assert same or key.startswith(frozen), key
+    for module in frozen:
+        inside = [key for key in online if key.startswith(module)]
+        assert any(not torch.allclose(online[k].grad, summed[k], rtol=1e-4) for k in inside)
+
+
+@pytest.mark.parametrize(("name", "mode"), CASES)
+@pytest.mark.parametrize("together", [True, False], ids=["joint", "staged"])
+def test_an_update_moves_what_it_trains_and_nothing_else(name, mode, together):
+    agent = build(name, mode)
+    lagged, rate = agent.config.value.lagged_target, agent.config.value.polyak_rate
+    last = list(agent.parts)[-1]
+    parts = list(agent.parts.values()) if together else [agent.parts[last]]
+    update = Update(parts, adam(parts, OPTIMISER), lagged_target=lagged)
+    batch, noise = batch_and_noise(agent, update)
+    with torch.no_grad():  # targets start as copies; apart from V they show which way they moved
+        for key, parameter in parameters(agent).items():
+            if "target_" in key:
+                parameter.add_(0.1)
+    before = {key: p.detach().clone() for key, p in parameters(agent).items()}
+    update(batch, noise)
+    after = parameters(agent)
+    for key, parameter in after.items():
+        if not together and not key.startswith(f"{last}."):
+            assert torch.equal(parameter, before[key]), key
+        elif "target_" in key:
+            online = key.replace("target_", "")
+            towards = (before if lagged else after)[online]
+            assert torch.allclose(parameter, torch.lerp(before[key], towards, rate)), key
+        else:
+            assert not torch.equal(parameter, before[key]), key
 
 
 @pytest.mark.parametrize(("name", "mode"), CASES)
@@ -130,7 +217,7 @@ def test_the_seed_decides_the_initial_parameters(name, mode):
     assert not torch.equal(flat(1), flat(2))
 
 
-def trainer(name, mode, folder, view=None):
+def make_trainer(name, mode, folder, view=None, stage=None, save_every_s=1e9):
     agent = build(name, mode)
     settings = Settings(
         name="joint",
@@ -141,10 +228,11 @@ def trainer(name, mode, folder, view=None):
         device=torch.device("cpu"),
         checkpoints=(3, 6),
         log_every=2,
-        save_every_s=1e9,
+        save_every_s=save_every_s,
     )
     view = view or View(agent.spaces.goal_dim)
-    return Trainer(agent.parts, settings, view, None, folder, folder / "resume")
+    parts = agent.parts if stage is None else {stage: agent.parts[stage]}
+    return Trainer(parts, settings, view, None, folder, folder / "resume")
 
 
 class Interrupting(View):
@@ -164,17 +252,30 @@ class Interrupting(View):
         return super().sample(generator, batch_size)
 
 
-@pytest.mark.parametrize(("name", "mode"), CASES)
-def test_stopping_and_going_on_equals_never_stopping_byte_for_byte(name, mode, tmp_path):
+# What a variant changes is arithmetic inside a loss, so the rest runs over the registry alone.
+STAGES = [
+    pytest.param(name, mode, stage, id=f"{name}-{mode}-{stage or 'joint'}")
+    for name in BUILT_IN
+    for mode in registry()[name].modes
+    for stage in (None, registry()[name].stages[-1].name)
+]
+
+
+@pytest.mark.parametrize(("name", "mode", "stage"), STAGES)
+def test_stopping_and_going_on_equals_never_stopping_byte_for_byte(name, mode, stage, tmp_path):
     goal_dim = 2 if mode == "goal" else 0
-    trainer(name, mode, tmp_path / "whole").run()
+
+    def trainer(folder, view=None):
+        return make_trainer(name, mode, folder, view, stage)
+
+    trainer(tmp_path / "whole").run()
     with pytest.raises(Interrupted) as stopped:
-        trainer(name, mode, tmp_path / "cut", Interrupting(goal_dim, 2)).run()
+        trainer(tmp_path / "cut", Interrupting(goal_dim, 2)).run()
     assert stopped.value.code == 128 + 15
     assert (tmp_path / "cut" / "resume").exists()
     with pytest.raises(Interrupted):
-        trainer(name, mode, tmp_path / "cut", Interrupting(goal_dim, 3)).run()
-    trainer(name, mode, tmp_path / "cut").run()
+        trainer(tmp_path / "cut", Interrupting(goal_dim, 3)).run()
+    trainer(tmp_path / "cut").run()
     names = ["step3.safetensors", "checkpoint.safetensors", "metrics.csv"]
     assert sorted(p.name for p in (tmp_path / "cut").iterdir()) == sorted(names)
     for file in names:
@@ -183,15 +284,36 @@ def test_stopping_and_going_on_equals_never_stopping_byte_for_byte(name, mode, t
         )
 
 
-def test_a_loss_that_is_not_finite_stops_training_and_names_it(tmp_path):
-    from mac.errors import TrainingError
+class Breaking(View):
+    """Holds a reward that is not a number from the n-th batch on."""
 
-    class Broken(View):
-        def sample(self, generator, batch_size):
-            batch = super().sample(generator, batch_size)
+    def __init__(self, goal_dim, at):
+        super().__init__(goal_dim)
+        self.at, self.count = at, 0
+
+    def sample(self, generator, batch_size):
+        batch = super().sample(generator, batch_size)
+        self.count += 1
+        if self.count >= self.at:
             batch.rewards[0] = np.nan
-            return batch
+        return batch
 
-    with pytest.raises(TrainingError, match="reward_loss=nan"):
-        trainer("mac", "reward", tmp_path, Broken(0)).run()
-    assert not (tmp_path / "checkpoint.safetensors").exists()
+
+@pytest.mark.parametrize("save_every_s", [0.0, 1e9], ids=["saved often", "never saved"])
+def test_a_loss_that_is_not_finite_keeps_the_last_good_state(save_every_s, tmp_path):
+    make_trainer("mac", "reward", tmp_path / "whole").run()
+    cut = tmp_path / "cut"
+    with pytest.raises(TrainingError, match=r"no longer finite by step [56] .*reward_loss=nan"):
+        make_trainer("mac", "reward", cut, Breaking(0, 5), save_every_s=save_every_s).run()
+    assert not (cut / "checkpoint.safetensors").exists()
+    assert (cut / "step3.safetensors").read_bytes() == (
+        tmp_path / "whole" / "step3.safetensors"
+    ).read_bytes()
+    assert (cut / "resume").exists() == (save_every_s == 0.0)
+    if save_every_s == 0.0:
+        tensors, meta = checkpoint.load(cut / "resume")
+        assert meta["step"] == 4
+        assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
+    make_trainer("mac", "reward", cut).run()  # goes on from there, with data that are mended
+    for file in ("checkpoint.safetensors", "metrics.csv"):
+        assert (cut / file).read_bytes() == (tmp_path / "whole" / file).read_bytes(), file

@@ -16,14 +16,16 @@ def choose_device(name: str) -> torch.device:
     """The device called ``name``; ``auto`` is a GPU where there is one, the CPU otherwise."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
+    device = torch.device(name)
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device.type == "cuda" and (device.index or 0) >= count:
         raise DeviceError(
-            "no GPU is available to torch",
+            f"torch sees {count or 'no'} GPU{'s' if count > 1 else ''} on this machine",
             key="compute.device",
             found=name,
-            expected="cpu or auto on this machine",
+            expected=f"cuda:0 to cuda:{count - 1}, cpu or auto" if count else "cpu or auto",
         )
-    return torch.device(name)
+    return device
 
 
 def prepare(config: ComputeConfig) -> torch.device:
