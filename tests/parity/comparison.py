@@ -27,6 +27,9 @@ def open_case(path):
     return case
 
 
+GRADIENT = 2e-5  # error allowed in gradients, of the largest entry of an array
+
+
 def assert_close(found, reference, name, relative):
     """Found, or one of several readings of it, equals the reference."""
     readings = found if isinstance(found, list) else [found]
@@ -184,13 +187,31 @@ def check_gradients(case):
             assert parameter.grad is None
             assert not reference.any()
             continue
-        assert_close(parameter.grad, reference, name, 2e-5)
+        assert_close(parameter.grad, reference, name, GRADIENT)
         seen += 1
     assert seen == sum(p.requires_grad for part in parts for p in part.parameters())
 
 
+def one_step(case, name):
+    """How far one step may be off, entry by entry, where float32 cannot know the gradient.
+
+    The first step is lr g / (|g| + 1e-8): where g is no larger than the error ``GRADIENT`` allows,
+    rounding decides about the step's size and sign. Elsewhere this is next to nothing.
+    """
+    gradient = case.array(f"grad/{name}").astype(np.float64)
+    error = GRADIENT * np.abs(gradient).max(initial=0.0)
+    low, middle, high = (
+        case.original["lr"] * g / (np.abs(g) + 1e-8)
+        for g in (gradient - error, gradient, gradient + error)
+    )
+    return np.maximum(high - middle, middle - low)
+
+
 def check_updates(case):
-    """Every parameter after one and three updates, and the loss then."""
+    """Every parameter after one and three updates, and the loss then.
+
+    One entry in a thousand may be off by more than the bound: those at the mercy of rounding.
+    """
     agent = case.build()
     parts = list(agent.parts.values())
     update = Update(parts, adam(parts, agent.config.optimiser))
@@ -199,9 +220,12 @@ def check_updates(case):
         update(batch, noise)
         if step == 2:
             continue
-        bound = {1: 3e-6, 3: 5e-6}[step]
+        bound, entries, off = {1: 3e-6, 3: 5e-6}[step], 0, 0
         for name, parameter in case.parameters(agent, f"step{step}"):
-            error = (parameter.detach().numpy() - case.array(name)).__abs__().max()
-            assert error <= bound, f"{name}: |error| {error:.2e} > {bound}"
+            error = np.abs(parameter.detach().numpy() - case.array(name))
+            limit = np.maximum(step * one_step(case, name.partition("/")[2]), 5 * bound)
+            assert (error <= limit).all(), f"{name}: |error| {error.max():.2e} > {bound}"
+            entries, off = entries + error.size, off + (error > bound).sum()
+        assert off <= 1e-3 * entries, f"step {step}: {off} of {entries} entries off by > {bound}"
     after = forward(case, agent, batch, noise)["total_loss"]
     assert_close(after, case.arrays["out/total_loss_after3"], "total_loss_after3", 5e-5)
