@@ -75,8 +75,13 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise ConfigError("no such file", file=path)
+    return parse_yaml(path.read_bytes(), path)
+
+
+def parse_yaml(content: bytes, path: str | Path) -> dict[str, Any]:
+    """Mapping written in the bytes of a YAML file; ``path`` is its name in messages."""
     try:
-        content = yaml.load(path.read_text(), Loader=_NoDuplicates)  # a safe loader
+        content = yaml.load(content.decode(), Loader=_NoDuplicates)  # a safe loader
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"not valid YAML ({error})", file=path) from None
     if content is None:

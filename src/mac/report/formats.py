@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from itertools import groupby
@@ -53,7 +54,12 @@ def latex_cell(cell: Cell) -> str:
 
 def _markdown_cell(cell: Cell) -> str:
     text = f"**{cell.text}**" if cell.bold else cell.text
-    return (text + cell.rest).replace("|", r"\|")
+    return inert(text + cell.rest).replace("|", r"\|")
+
+
+def inert(text: str) -> str:
+    """``text`` without anything that Markdown would pass on as a tag of HTML."""
+    return re.sub(r"<(?=[A-Za-z/!?])", "&lt;", text)
 
 
 def markdown_table(table: Table) -> str:
@@ -86,6 +92,12 @@ def _title(column: Column, columns: Sequence[Column]) -> str:
     elif column.group and not text.startswith("95"):  # intervals follow what they are of
         text = f"{column.group} {text}"
     return text.replace("|", r"\|")
+
+
+def code(text: object) -> str:
+    """A Markdown code span of one line, whatever the text holds."""
+    line = " ".join(str(text).replace("`", "'").split())
+    return f"`{line}`" if line else ""
 
 
 def body_of(table: Table) -> list[list[Cell]]:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 
 from mac.errors import DataError
 from mac.io import atomic_write_text, read_json
-from mac.report import formats
 from mac.report.claims import load
 from mac.report.figures import Drawn, draw
+from mac.report.fill import fill
 from mac.report.tables import notes, tables
 from mac.stamps import check_stamp, withdraw, write_stamp
 from mac.stats.aggregate import read_summary
@@ -66,11 +64,10 @@ def render(folder: str | Path, config: RenderConfig, *, fingerprint: str) -> lis
         "tables": tables(summary, claims),
         "notes": tuple(notes(summary)),
         "figures": [_embedded(folder / "figures", figure) for figure in drawn],
-        "style": _template("table.css"),
     }
     for kind in ("md", "tex", "html"):
         path = folder / f"table.{kind}"
-        atomic_write_text(path, _fill(kind, content))
+        atomic_write_text(path, fill(f"table.{kind}.j2", content))
         files.append(path)
     if not summary["missing"]:
         files.append(write_stamp(folder, "render", fingerprint, files, evaluations))
@@ -103,43 +100,3 @@ def _rows(folder: Path, summary: dict[str, Any]) -> pd.DataFrame:
 def _embedded(folder: Path, figure: Drawn) -> dict[str, Any]:
     svg = (folder / f"{figure.name}.svg").read_bytes()
     return {**vars(figure), "base64": base64.b64encode(svg).decode()}
-
-
-def _template(name: str) -> str:
-    return resources.files("mac.report").joinpath("templates", name).read_text()
-
-
-def _fill(kind: str, content: dict[str, Any]) -> str:
-    """The template of one kind of table, filled; LaTeX has markers of its own for its braces."""
-    markers = {}
-    if kind == "tex":
-        markers = {
-            "block_start_string": "<%",
-            "block_end_string": "%>",
-            "variable_start_string": "<<",
-            "variable_end_string": ">>",
-            "comment_start_string": "<#",
-            "comment_end_string": "#>",
-        }
-    environment = jinja2.Environment(
-        autoescape=kind == "html",
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        **markers,
-    )
-    environment.filters |= {
-        "body": formats.body_of,
-        "latex": formats.latex,
-        "latex_cell": formats.latex_cell,
-        "latex_spans": formats.latex_spans,
-        "markdown": formats.markdown_table,
-        "spans": formats.spans,
-        "titles": formats.titles,
-        "wrap": formats.wrap,
-    }
-    if kind == "html":  # a style sheet of our own, not text
-        content = {**content, "style": jinja2.utils.markupsafe.Markup(content["style"])}
-    text = environment.from_string(_template(f"table.{kind}.j2")).render(content)
-    return text.strip() + "\n"
