@@ -8,7 +8,7 @@ import pytest
 
 from tests.architecture.source import Edge, edges, imports, modules
 
-BASE = {"types", "errors", "rng", "io", "progress", "provenance", "stamps", "rows"}
+BASE = {"types", "errors", "rng", "io", "progress", "provenance", "revisions", "rows", "stamps"}
 # What each part of the package may import besides itself.
 ALLOWED = {
     "types": set(),
@@ -17,6 +17,7 @@ ALLOWED = {
     "io": {"errors"},
     "progress": set(),
     "provenance": {"io"},
+    "revisions": {"errors"},
     "stamps": {"errors", "io"},
     "rows": {"io"},
     "config": BASE,
