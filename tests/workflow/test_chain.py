@@ -13,6 +13,9 @@ import time
 import pytest
 import yaml
 
+from mac.revisions import Folder
+from mac.stats.committed import read_results
+
 from .conftest import BIN, EXPERIMENT, ROOT, Project
 
 pytestmark = pytest.mark.xdist_group("workflow")  # the tests share one run
@@ -44,6 +47,15 @@ def test_ends_with_tables_and_figures(finished):
     assert all(len(run["data"]) == 12 for run in runs if run["rule"] == "build")
     assert all(run["wall_seconds"] > 0 for run in runs if run["rule"] != "build")
     assert {run["revision"] for run in runs if run["rule"] == "evaluate"} == {1}
+
+
+def test_committed_records_lead_to_the_stages_that_seeds_share(finished):
+    committed = read_results(Folder(finished.folder), "tiny")
+    known = {(run["fingerprint"], run.get("seed")): run["rule"] for run in committed.runs.values()}
+    (mark,) = set(committed.cells.loc["mac"]["fingerprint"])
+    rules = sorted(known[found, 1] for found in committed.artefacts(mark, 1))
+    assert rules == ["evaluate", "train_behaviour", "train_heads", "train_model", "train_value"]
+    assert set(committed.data(mark, 1)) == {"store", "data"}
 
 
 def test_a_clone_without_metadata_has_nothing_to_do(finished, tmp_path):

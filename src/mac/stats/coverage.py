@@ -49,10 +49,17 @@ def success_rates(
         return draws.binomial(episodes, mean, size=size) / episodes
     normal = np.sqrt(shared) * draws.normal(size=(count, seeds, 1))
     normal = normal + np.sqrt(1 - shared) * draws.normal(size=size)
+    return draws.binomial(episodes, true_rates(normal, mean, spread)) / episodes
+
+
+def true_rates(normal: np.ndarray, mean: float, spread: float) -> np.ndarray:
+    """True success rates of runs with a beta distribution, from standard normal variables."""
+    if spread == 0 or mean in (0.0, 1.0):
+        return np.full_like(normal, mean)
     strength = (1 - spread) / spread
     grid = np.linspace(-5, 5, 400)  # exact quantiles of every run would take far longer
     table = stats.beta.ppf(stats.norm.cdf(grid), mean * strength, (1 - mean) * strength)
-    return draws.binomial(episodes, np.interp(normal, grid, table)) / episodes
+    return np.interp(normal, grid, table)
 
 
 def binomial_variances(rates: np.ndarray, episodes: int) -> np.ndarray:
