@@ -130,6 +130,41 @@ def render(experiment: str) -> None:
     run(config=RenderConfig(**inputs.pop("config")), **inputs)
 
 
+@main.command()
+@click.argument("before", metavar="REV_A")
+@click.argument("after", metavar="[REV_B]", required=False)
+@click.option("--experiment", "experiments", multiple=True, help="only this one (repeatable)")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["text", "md", "html", "json"]),
+    default="text",
+    show_default=True,
+)
+@click.option("--fail-on", type=click.Choice(["worse", "any"]), help="changes that exit with 1")
+@click.pass_context
+def diff(
+    context: click.Context,
+    before: str,
+    after: str | None,
+    experiments: tuple[str, ...],
+    kind: str,
+    fail_on: str | None,
+) -> None:
+    """Compare the committed results of two revisions or folders (default: the working tree).
+
+    Exit code 0: nothing beyond noise that --fail-on names; 1: something; 2: not comparable.
+    """
+    from mac.report.diff import compare
+    from mac.report.diff import render as rendered
+    from mac.revisions import opened
+    from mac.stats.diff import exit_code
+
+    result = compare(opened(before), opened(after), experiments)
+    click.echo(rendered(result, kind), nl=False)
+    context.exit(exit_code(result, fail_on))
+
+
 @main.group(cls=Verbs)
 def data() -> None:
     """Collect, fetch and build data sets."""
