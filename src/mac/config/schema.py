@@ -203,6 +203,12 @@ class ValueConfig(StageConfig):
         None, description="updates between evaluated checkpoints; None for the last only"
     )
 
+    @model_validator(mode="after")
+    def _only_logits_are_decoded(self) -> Self:
+        if self.corrected_critic and self.loss != "bce":
+            raise Impossible("corrected_critic", f"means nothing to loss: {self.loss}, only to bce")
+        return self
+
 
 class EvaluateConfig(Model):
     """How a trained agent is played."""

@@ -77,6 +77,10 @@ def test_stages_take_shared_steps_batch_size_and_optimiser_unless_they_have_thei
             {"behaviour.squash": False},
             r"layer0\.yaml: behaviour\.squash: means nothing to policy: distilled_flow",
         ),
+        (
+            {"value.corrected_critic": True},
+            r"layer0\.yaml: value\.corrected_critic: means nothing to loss: squared",
+        ),
         ({"heads.validate_every": 5}, r"layer0\.yaml: heads\.validate_every: schedule: joint"),
         ({"model.steps": 5}, r"layer0\.yaml: model\.steps: schedule: joint"),
         ({"value.batch_size": 5}, r"layer0\.yaml: value\.batch_size: schedule: joint"),
