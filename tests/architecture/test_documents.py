@@ -12,7 +12,7 @@ from mac.rows import EPISODES
 from mac.stats.scores import SCORES
 from tests.architecture.source import ROOT
 
-HOW_TO = ROOT / "docs/how-to"
+HOW_TO, README = ROOT / "docs/how-to", ROOT / "README.md"
 
 
 def blocks(path, language):
@@ -79,3 +79,12 @@ def test_readme_lists_every_experiment_and_agent():
         for path in (ROOT / "configs" / kind).glob("*.yaml"):
             if path.stem != "smoke":
                 assert path.stem in readme, f"README.md: {path.stem}"
+
+
+def test_readme_shows_the_committed_quick_table():
+    shown = re.search(r"<!-- quick:begin.*?-->\n(.*?)<!-- quick:end", README.read_text(), re.S)[1]
+    table = (ROOT / "results/quick/table.md").read_text()
+    rows = [line for line in shown.splitlines() if line.startswith("|")]
+    compared = table.partition("\n## Estimates")[0]
+    assert rows == [line for line in compared.splitlines() if line.startswith("|")]
+    assert shown.partition("\n\n")[0] in table
