@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ def open_case(path):
     return case
 
 
+OWN = Path(__file__).parent / "cases"
 GRADIENT = 2e-5  # error allowed in gradients, of the largest entry of an array
 
 
@@ -210,7 +212,8 @@ def one_step(case, name):
 def check_updates(case):
     """Every parameter after one and three updates, and the loss then.
 
-    One entry in a thousand may be off by more than the bound: those at the mercy of rounding.
+    The repository's own cases keep the bound everywhere. In further ones an entry in a thousand may
+    be off by more: those at the mercy of rounding.
     """
     agent = case.build()
     parts = list(agent.parts.values())
@@ -226,6 +229,7 @@ def check_updates(case):
             limit = np.maximum(step * one_step(case, name.partition("/")[2]), 5 * bound)
             assert (error <= limit).all(), f"{name}: |error| {error.max():.2e} > {bound}"
             entries, off = entries + error.size, off + (error > bound).sum()
-        assert off <= 1e-3 * entries, f"step {step}: {off} of {entries} entries off by > {bound}"
+        allowed = 0 if case.path.parent == OWN else 1e-3 * entries
+        assert off <= allowed, f"step {step}: {off} of {entries} entries off by > {bound}"
     after = forward(case, agent, batch, noise)["total_loss"]
     assert_close(after, case.arrays["out/total_loss_after3"], "total_loss_after3", 5e-5)
