@@ -113,9 +113,12 @@ def aggregate(experiment: str, allow_missing: bool) -> None:
     from mac.stats.aggregate import EvaluationInput
     from mac.stats.aggregate import aggregate as run
 
-    inputs = aggregate_inputs(_plan(experiment), experiment)
+    plan = _plan(experiment)
+    inputs = aggregate_inputs(plan, experiment)
     evaluations = [EvaluationInput(**fields) for fields in inputs.pop("evaluations")]
-    run(evaluations, allow_missing=allow_missing, **inputs)
+    job = plan.find("aggregate", experiment=experiment)
+    with job.recorded():
+        run(evaluations, allow_missing=allow_missing, **inputs)
 
 
 @main.command()
@@ -126,8 +129,10 @@ def render(experiment: str) -> None:
     from mac.report.render import RenderConfig
     from mac.report.render import render as run
 
-    inputs = render_inputs(_plan(experiment), experiment)
-    run(config=RenderConfig(**inputs.pop("config")), **inputs)
+    plan = _plan(experiment)
+    inputs = render_inputs(plan, experiment)
+    with plan.final[experiment].recorded():
+        run(config=RenderConfig(**inputs.pop("config")), **inputs)
 
 
 @main.command()
@@ -177,18 +182,18 @@ def collect(experiment: str, workers: int, **names: Any) -> None:
     """Collect episodes with the scripted oracle."""
     job = _plan(experiment).find("collect", **names)
     from mac.data.collect import collect as run
-    from mac.planning.plan import RESULTS
 
     settings = job.config["data"]
-    run(
-        job.environment,
-        *(job.directory / name for name in job.files),
-        train_episodes=settings["train_episodes"],
-        episode_length=settings["episode_length"],
-        seed=settings["seed"],
-        workers=workers,
-        resume_dir=RESULTS / ".resume" / job.directory,
-    )
+    with job.recorded():
+        run(
+            job.environment,
+            *(job.directory / name for name in job.data_files),
+            train_episodes=settings["train_episodes"],
+            episode_length=settings["episode_length"],
+            seed=settings["seed"],
+            workers=workers,
+            resume_dir=job.resume,
+        )
 
 
 @data.command()
@@ -201,9 +206,10 @@ def fetch(experiment: str, **names: Any) -> None:
     from mac.planning.sources import addresses
 
     paths = [job.directory / name for name in job.data_files]
-    run(addresses(job), paths)
-    sizes = {p.name: {"bytes": p.stat().st_size, "sha256": sha256_file(p)} for p in paths}
-    write_json(job.directory / job.files[0], sizes)
+    with job.recorded():
+        run(addresses(job), paths)
+        sizes = {p.name: {"bytes": p.stat().st_size, "sha256": sha256_file(p)} for p in paths}
+        write_json(job.directory / job.files[0], sizes)
 
 
 @data.command()
@@ -216,7 +222,8 @@ def build(experiment: str, **names: Any) -> None:
     source = job.upstream["raw"]
     raw = [source.directory / name for name in source.data_files]
     half = len(raw) // 2
-    run(raw[:half], raw[half:], job.environment, job.directory)
+    with job.recorded() as known:
+        known["data"] = run(raw[:half], raw[half:], job.environment, job.directory)
 
 
 @main.command()

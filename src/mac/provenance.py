@@ -6,14 +6,22 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mac.io import fingerprint, read_json, read_yaml, write_yaml
+from mac.errors import DataError
+from mac.io import read_json, read_yaml, sha256_file, write_json, write_yaml
 
 PACKAGES = ("mac-bench", "torch", "numpy", "ogbench", "mujoco", "gymnasium")
+RECORD = "run.yaml"  # lies beside what a job wrote
+# What results are a function of, beside data and seed. Results themselves are in git too, and
+# change while work goes on.
+CODE = ("src", "configs", "workflow", "Snakefile", "pyproject.toml", "constraints.txt")
+HOUR_S = 3600.0
 
 
 def package_versions(names: tuple[str, ...] = PACKAGES) -> dict[str, str]:
@@ -28,7 +36,7 @@ def package_versions(names: tuple[str, ...] = PACKAGES) -> dict[str, str]:
 
 
 def git_state(folder: Path | None = None) -> dict[str, Any]:
-    """Commit and whether tracked files differ from it; empty outside a repository."""
+    """Commit, and whether code or configuration differ from it; empty outside a repository."""
 
     def git(*arguments: str) -> str:
         command = ["git", *arguments]
@@ -38,7 +46,7 @@ def git_state(folder: Path | None = None) -> dict[str, Any]:
 
     try:
         commit = git("rev-parse", "HEAD").strip()
-        dirty = bool(git("status", "--porcelain", "--untracked-files=no").strip())
+        dirty = bool(git("status", "--porcelain", "--", *CODE).strip())
     except (OSError, subprocess.CalledProcessError):
         return {}
     return {"commit": commit, "dirty": dirty}
@@ -54,12 +62,59 @@ def hardware() -> dict[str, Any]:
     return {"cpu": model, "cores": os.cpu_count(), "system": platform.platform()}
 
 
-def write_run(path: Path, content: Mapping[str, Any]) -> None:
-    """Write ``run.yaml``: the given content and everything this module knows."""
+@contextmanager
+def recorded(
+    path: Path,
+    content: Mapping[str, Any],
+    *,
+    inputs: Iterable[str | Path] = (),
+    outputs: Iterable[Path] | None = None,
+    resume: Path | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Time a block of work and, when it has written all it should, where its files came from.
+
+    The record is written last, so whatever lies in a folder with one is complete.
+
+    Args:
+        path: the record, ``run.yaml`` beside what the work writes.
+        content: what is known of the job; see :meth:`mac.planning.plan.Job.record`.
+        inputs: files that the work reads; their SHA-256 go into ``read``.
+        outputs: files that it writes, whose SHA-256 go into ``files``; all beside the record where
+            None. Work that leaves one of them out, as a first look does its stamp, has no record.
+        resume: state of interrupted work. While it exists, a later call goes on from it, and the
+            time spent before counts too.
+
+    Yields:
+        A mapping for what only the work itself knows, such as ``device``.
+    """
+    known: dict[str, Any] = {}
+    clock = _Clock(resume)
+    read = {str(file): sha256_file(file) for file in inputs if Path(file).name != RECORD}
+    try:
+        yield known
+    except BaseException:
+        clock.keep()
+        raise
+    if outputs is None:
+        beside = (file for file in path.parent.iterdir() if file.is_file())
+        outputs = [file for file in beside if not file.name.startswith(".")]
+    if not all(file.is_file() for file in outputs):
+        return
+    files = {file.name: sha256_file(file) for file in sorted(outputs) if file.name != RECORD}
+    spent = clock.spent()
+    if str(known.get("device", "")).startswith("cuda"):
+        hours = {"gpu": spent["wall_seconds"] / HOUR_S}
+    else:
+        hours = {"cpu": spent["cpu_seconds"] / HOUR_S}
     write_yaml(
         path,
         {
             **content,
+            "read": read,
+            "files": files,
+            **known,
+            **spent,
+            "device_hours": {device: round(value, 6) for device, value in hours.items()},
             "command": " ".join(sys.argv[1:]),
             "python": platform.python_version(),
             "packages": package_versions(),
@@ -67,11 +122,48 @@ def write_run(path: Path, content: Mapping[str, Any]) -> None:
             "hardware": hardware(),
         },
     )
+    clock.forget()
+
+
+class _Clock:
+    """Seconds spent on some work, over all attempts that were continued."""
+
+    def __init__(self, resume: Path | None) -> None:
+        self.resume, self.file = resume, resume and resume.with_name(f"{resume.name}.spent")
+        self.before = {"wall_seconds": 0.0, "cpu_seconds": 0.0, "attempts": 0}
+        if resume is not None and resume.exists():
+            with suppress(DataError):
+                self.before = read_json(self.file)
+        self.wall, self.cpu = time.monotonic(), self._cpu()
+
+    @staticmethod
+    def _cpu() -> float:
+        """CPU seconds of this process and of those it has waited for."""
+        return sum(os.times()[:4])
+
+    def spent(self) -> dict[str, Any]:
+        """Wall and CPU seconds so far, and the number of attempts."""
+        wall, cpu = time.monotonic() - self.wall, self._cpu() - self.cpu
+        return {
+            "wall_seconds": round(self.before["wall_seconds"] + wall, 1),
+            "cpu_seconds": round(self.before["cpu_seconds"] + cpu, 1),
+            "attempts": self.before["attempts"] + 1,
+        }
+
+    def keep(self) -> None:
+        """Remember the time of an attempt that the next one goes on from."""
+        if self.resume is not None and self.resume.exists():
+            write_json(self.file, self.spent())
+
+    def forget(self) -> None:
+        """The work is done."""
+        if self.file is not None:
+            self.file.unlink(missing_ok=True)
 
 
 # What of a run's record is committed with the results; its configuration is in git already.
 KEPT = (
-    *("rule", "fingerprint", "revision", "seed", "inputs"),
+    *("rule", "fingerprint", "revision", "seed", "inputs", "files", "data"),
     *("git", "packages", "device", "wall_seconds", "cpu_seconds"),
 )
 
@@ -81,8 +173,7 @@ def gather(artefacts: Mapping[str, str], root: Path) -> dict[str, dict[str, Any]
 
     Args:
         artefacts: fingerprint of each by its folder relative to ``root``: evaluations, training
-            stages, and stores of data, which get ``data``, a fingerprint of their raw files'
-            hashes.
+            stages, stores and raw data.
         root: the repository's root.
 
     Returns:
@@ -91,14 +182,8 @@ def gather(artefacts: Mapping[str, str], root: Path) -> dict[str, dict[str, Any]
     """
     found: dict[str, dict[str, Any]] = {}
     for folder, mark in sorted(artefacts.items()):
-        facts: dict[str, Any] = {}
-        if (path := root / folder / "run.yaml").is_file():
+        if (path := root / folder / RECORD).is_file():
             record = read_yaml(path)
-            facts |= {key: record[key] for key in KEPT if key in record}
-        if (path := root / folder / "manifest.json").is_file():
-            splits = read_json(path)["splits"]
-            files = [file["sha256"] for name in sorted(splits) for file in splits[name]["files"]]
-            facts |= {"rule": "build", "data": fingerprint(files)}
-        if facts:
+            facts = {key: record[key] for key in KEPT if key in record}
             found[folder] = {**facts, "fingerprint": mark}
     return found

@@ -57,8 +57,11 @@ def write_stamp(
 
 
 def withdraw(folder: str | Path, rule: str) -> None:
-    """Delete the stamps of ``rule``: its files are about to be something that none vouches for."""
-    for stamp in (Path(folder) / "built").glob(f"{rule}-*.json"):
+    """Delete the stamps of ``rule``: its files are about to be something that none vouches for.
+
+    Their records of origin go with them.
+    """
+    for stamp in (Path(folder) / "built").glob(f"{rule}-*"):
         stamp.unlink()
 
 

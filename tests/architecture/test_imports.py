@@ -16,7 +16,7 @@ ALLOWED = {
     "rng": set(),
     "io": {"errors"},
     "progress": set(),
-    "provenance": {"io"},
+    "provenance": {"errors", "io"},
     "revisions": {"errors"},
     "stamps": {"errors", "io"},
     "rows": {"io"},

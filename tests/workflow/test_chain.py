@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -45,7 +46,7 @@ def test_ends_with_tables_and_figures(finished):
     assert sum(run["rule"] == "evaluate" for run in runs) == 4
     assert sum(run["rule"].startswith("train_") for run in runs) == 8
     assert all(len(run["data"]) == 12 for run in runs if run["rule"] == "build")
-    assert all(run["wall_seconds"] > 0 for run in runs if run["rule"] != "build")
+    assert all(run["wall_seconds"] > 0 and run["files"] for run in runs)
     assert {run["revision"] for run in runs if run["rule"] == "evaluate"} == {1}
 
 
@@ -56,6 +57,23 @@ def test_committed_records_lead_to_the_stages_that_seeds_share(finished):
     rules = sorted(known[found, 1] for found in committed.artefacts(mark, 1))
     assert rules == ["evaluate", "train_behaviour", "train_heads", "train_model", "train_value"]
     assert set(committed.data(mark, 1)) == {"store", "data"}
+
+
+def test_everything_has_a_record_of_its_origin(finished):
+    written = {*finished.folder.glob("data/*/*/"), *finished.folder.glob("results/stages/*/*/*/")}
+    assert len(written) == 2 + 8 + 4
+    for folder in written:
+        record = yaml.safe_load((folder / "run.yaml").read_text())
+        names = {file.name for file in folder.iterdir()} - {"run.yaml"}
+        assert record["files"].keys() == names
+        for path, mark in record["read"].items():
+            found = hashlib.sha256((finished.folder / path).read_bytes()).hexdigest()
+            assert found == mark, path
+        assert record["config"]["batch_size"] == 16
+        assert record["origins"]["batch_size"] == "configs/experiments/tiny.yaml"
+    built = finished.folder / "results/tiny/built"
+    rules = [yaml.safe_load(path.read_text())["rule"] for path in sorted(built.glob("*.run.yaml"))]
+    assert rules == ["aggregate", "render"]
 
 
 def test_a_clone_without_metadata_has_nothing_to_do(finished, tmp_path):

@@ -1,10 +1,12 @@
-# Raw data, collected here or fetched, and the memory-mapped stores built from them.
+# Raw data, collected here or fetched, and the memory-mapped stores built from them. As everywhere, run.yaml is written
+# last.
 
 
 rule collect:
     output:
         "data/raw/{task}-{mark}/{task}-v0.npz",
         "data/raw/{task}-{mark}/{task}-v0-val.npz",
+        "data/raw/{task}-{mark}/run.yaml",
     log:
         "logs/{task}/collect-{mark}.log",
     benchmark:
@@ -19,6 +21,9 @@ rule collect:
 rule fetch:
     output:
         "data/raw/{folder}/fetched.json",
+        "data/raw/{folder}/run.yaml",
+    wildcard_constraints:
+        folder=r"[^/]+(?<!-[0-9a-f]{12})",  # collected data end in their fingerprint
     log:
         "logs/{folder}/fetch.log",
     benchmark:
@@ -34,6 +39,7 @@ rule build:
         inputs_of("data/stores/{task}-{mark}/manifest.json"),
     output:
         "data/stores/{task}-{mark}/manifest.json",
+        "data/stores/{task}-{mark}/run.yaml",
     log:
         "logs/{task}/build-{mark}.log",
     benchmark:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,13 @@ import numpy as np
 from mac.data.store import ARRAYS, FORMAT
 from mac.envs.registry import EnvSpec, adapter
 from mac.errors import DataError, MissingDataError
-from mac.io import sha256_file, write_json
+from mac.io import atomic, fingerprint, sha256_file, write_json
 
 ACTION_MARGIN = 1e-5  # actions are clipped this far inside [-1, 1]
 ACTION_TOLERANCE = 1e-6  # rounding allowed beyond [-1, 1] before an action counts as wrong
 
 
-def build(raw_train: Sequence[Path], raw_val: Sequence[Path], spec: EnvSpec, out_dir: Path) -> None:
+def build(raw_train: Sequence[Path], raw_val: Sequence[Path], spec: EnvSpec, out_dir: Path) -> str:
     """Build the store of a data set.
 
     Writes ``<split>_<array>.npy`` for both splits and, last, ``manifest.json``: its existence means
@@ -32,6 +32,9 @@ def build(raw_train: Sequence[Path], raw_val: Sequence[Path], spec: EnvSpec, out
         raw_val: validation files, in order.
         spec: the environment.
         out_dir: folder of the store.
+
+    Returns:
+        A fingerprint of the raw files' hashes: the same for the same bytes, wherever they are from.
 
     Raises:
         MissingDataError: a file is not there.
@@ -56,6 +59,7 @@ def build(raw_train: Sequence[Path], raw_val: Sequence[Path], spec: EnvSpec, out
             "statistics": statistics,
         },
     )
+    return fingerprint([file["sha256"] for part in splits.values() for file in part["files"]])
 
 
 def _split(
@@ -75,34 +79,39 @@ def _split(
         "rewards": (spec.tasks, total),
         "masks": (spec.tasks, total),
     }
-    outputs = {
-        key: np.lib.format.open_memmap(
-            out_dir / f"{split}_{key}.npy", mode="w+", dtype=np.float32, shape=shape
-        )
-        for key, shape in shapes.items()
-    }
     starts, lengths = [], []
     done = 0
-    for file, count in zip(files, rows, strict=True):
-        part = compact(read_raw(file, spec))
-        here = slice(done, done + count)
-        for key in ("observations", "actions", "terminals", "valids"):
-            outputs[key][here] = part[key]
-        buttons = part.get("button_states")
-        outputs["goals"][here] = _goals(file, spec, part)
-        for task in range(1, spec.tasks + 1):
-            rewards, masks = adapter(spec).task_rewards(spec, task, part["qpos"], buttons)
-            outputs["rewards"][task - 1, here] = rewards
-            outputs["masks"][task - 1, here] = masks
-        first, length = episode_index(part["valids"])
-        starts.append(first + done)
-        lengths.append(length)
-        done += count
-    for array in outputs.values():
-        array.flush()
+    with ExitStack() as parts:
+        outputs = {
+            key: np.lib.format.open_memmap(
+                parts.enter_context(atomic(out_dir / f"{split}_{key}.npy")),
+                mode="w+",
+                dtype=np.float32,
+                shape=shape,
+            )
+            for key, shape in shapes.items()
+        }
+        for file, count in zip(files, rows, strict=True):
+            part = compact(read_raw(file, spec))
+            here = slice(done, done + count)
+            for key in ("observations", "actions", "terminals", "valids"):
+                outputs[key][here] = part[key]
+            buttons = part.get("button_states")
+            outputs["goals"][here] = _goals(file, spec, part)
+            for task in range(1, spec.tasks + 1):
+                rewards, masks = adapter(spec).task_rewards(spec, task, part["qpos"], buttons)
+                outputs["rewards"][task - 1, here] = rewards
+                outputs["masks"][task - 1, here] = masks
+            first, length = episode_index(part["valids"])
+            starts.append(first + done)
+            lengths.append(length)
+            done += count
+        for array in outputs.values():
+            array.flush()
     index = {"starts": np.concatenate(starts), "lengths": np.concatenate(lengths)}
     for key, array in index.items():
-        np.save(out_dir / f"{split}_{key}.npy", array.astype(np.int64))
+        with atomic(out_dir / f"{split}_{key}.npy") as path, path.open("wb") as handle:
+            np.save(handle, array.astype(np.int64))
     described = rows[0] if split == "validation" else total
     manifest = {
         "files": [{"name": file.name, "sha256": sha256_file(file)} for file in files],

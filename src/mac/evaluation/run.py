@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,6 @@ from mac.evaluation import model_error
 from mac.evaluation.episodes import Episode, Player, play, rules_of, waves
 from mac.evaluation.record import write_rows
 from mac.progress import progress
-from mac.provenance import write_run
 from mac.rows import VERSIONS
 from mac.training.device import prepare
 from mac.training.run import load_agent
@@ -36,23 +34,15 @@ def evaluate(job: Job) -> None:
 
     An interrupted evaluation goes on from the last wave it played and ends with the same bytes.
     """
-    started = time.time()
     agent = agent_class(job.agent)
     config = agent.Config.model_validate(job.config)
-    device = prepare(config.compute)
-    if agent.evaluator == "model_error":
-        model_error.evaluate(job, config, device)
-    else:
-        _evaluate_episodes(job, config, device)
-    write_run(
-        job.directory / "run.yaml",
-        {
-            **job.record(),
-            "device": str(device),
-            "wall_seconds": round(time.time() - started, 1),
-            "cpu_seconds": round(sum(os.times()[:4]), 1),  # of the whole process and its workers,
-        },
-    )
+    with job.recorded() as known:
+        device = prepare(config.compute)
+        known["device"] = str(device)
+        if agent.evaluator == "model_error":
+            model_error.evaluate(job, config, device)
+        else:
+            _evaluate_episodes(job, config, device)
 
 
 def _evaluate_episodes(job: Job, config: Any, device: Any) -> None:

@@ -8,6 +8,7 @@ changed path.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from mac.envs.registry import EnvSpec
 from mac.errors import ConfigError
 from mac.io import fingerprint, read_yaml
 from mac.planning.experiment import Cell, Experiment, find
+from mac.provenance import RECORD, recorded
 from mac.stamps import REVISIONS as REPORT_REVISIONS
 
 RESULTS = Path("results")
@@ -118,8 +120,10 @@ class Job:
 
     @property
     def resume(self) -> Path:
-        """File with the state of interrupted work; never an output."""
-        return RESULTS / ".resume" / self.directory.relative_to(STAGES) / "state"
+        """Where the state of interrupted work waits: a file, or a folder; never an output."""
+        if self.directory.is_relative_to(STAGES):
+            return RESULTS / ".resume" / self.directory.relative_to(STAGES) / "state"
+        return RESULTS / ".resume" / self.directory
 
     @property
     def options(self) -> list[str]:
@@ -139,12 +143,20 @@ class Job:
     def revision(self) -> int | dict[str, int]:
         """Revision of the job's code; of each part where several are trained together."""
         if self.stage is None:
-            return REVISIONS[self.rule]
+            return {**REVISIONS, **REPORT_REVISIONS}[self.rule]
         revisions = {part.name: part.revision for part in self.stage.members}
         return revisions if self.stage.parts else self.stage.revision
 
+    def recorded(self) -> AbstractContextManager[dict[str, Any]]:
+        """Time the work and write its record; see :func:`mac.provenance.recorded`."""
+        if self.rule in REPORT_REVISIONS:  # the stamp holds the hashes of what was read and written
+            stamp = self.directory / self.files[0]
+            return recorded(stamp.with_suffix(f".{RECORD}"), self.record(), outputs=[stamp])
+        path = self.directory / RECORD
+        return recorded(path, self.record(), inputs=self.inputs, resume=self.resume)
+
     def record(self) -> dict[str, Any]:
-        """What ``run.yaml`` says of the job."""
+        """What the record says of the job."""
         return {
             "rule": self.rule,
             "agent": self.agent,
@@ -303,7 +315,7 @@ class Plan:
                 "collect",
                 fingerprint=mark,
                 directory=Path(f"data/raw/{spec.dataset}-{mark}"),
-                files=(f"{name}.npz", f"{name}-val.npz"),
+                files=(f"{name}.npz", f"{name}-val.npz", RECORD),
                 data_files=(f"{name}.npz", f"{name}-val.npz"),
                 **shared,
             )
@@ -317,7 +329,7 @@ class Plan:
                 "fetch",
                 fingerprint=fingerprint(content),
                 directory=Path(f"data/raw/{folder}"),
-                files=("fetched.json",),
+                files=("fetched.json", RECORD),
                 data_files=files,
                 **shared,
             )
@@ -334,7 +346,7 @@ class Plan:
                 "build",
                 fingerprint=mark,
                 directory=Path(f"data/stores/{spec.dataset}-{mark}"),
-                files=("manifest.json",),
+                files=("manifest.json", RECORD),
                 upstream={"raw": raw},
                 **shared,
             )
@@ -372,7 +384,7 @@ class Plan:
                 experiment=experiment,
                 fingerprint=mark,
                 directory=STAGES / task / f"{stage.name}-{mark}" / f"seed{seed}",
-                files=("checkpoint.safetensors", "metrics.csv", "run.yaml"),
+                files=("checkpoint.safetensors", "metrics.csv", RECORD),
                 upstream={"store": store, **upstream},
                 label=cell.label,
                 agent=cell.agent.name,

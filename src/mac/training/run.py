@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +11,14 @@ from mac.components.part import Part
 from mac.data.store import Store
 from mac.data.views import Chunks
 from mac.nets.mlp import Init
-from mac.provenance import write_run
 from mac.training import checkpoint
 from mac.training.device import choose_device, prepare
 from mac.training.trainer import Settings, Trainer, checkpoint_name
 from mac.types import Spaces
 
 if TYPE_CHECKING:
+    import torch
+
     from mac.config.schema import AgentConfig
     from mac.planning.plan import Job
 
@@ -83,10 +83,15 @@ def view(job: Job, config: AgentConfig, store: Store, split: str) -> Chunks:
 
 def train(job: Job) -> None:
     """Train one stage, or all jointly, and write its weights, ``metrics.csv`` and ``run.yaml``."""
-    started, cpu = time.time(), time.process_time()
     agent = build_agent(job)
+    with job.recorded() as known:
+        device = prepare(agent.config.compute)
+        known["device"] = str(device)
+        _train(job, agent, device)
+
+
+def _train(job: Job, agent: Agent, device: torch.device) -> None:
     config = agent.config
-    device = prepare(config.compute)
     store = Store.open(job.store)
     for name in job.stage.needs:
         source = job.upstream[name]
@@ -116,12 +121,3 @@ def train(job: Job) -> None:
     Trainer(
         trained, settings, view(job, config, store, "train"), held_out, job.directory, job.resume
     ).run()
-    write_run(
-        job.directory / "run.yaml",
-        {
-            **job.record(),
-            "device": str(device),
-            "wall_seconds": round(time.time() - started, 1),
-            "cpu_seconds": round(time.process_time() - cpu, 1),
-        },
-    )

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from mac.data.normalize import Normalizer
 from mac.envs.registry import EnvSpec
 from mac.evaluation import run
+from mac.provenance import RECORD, recorded
 
 SPEC = EnvSpec("pointmass", "pointmass-play", "pointmass", 5, 4, 2, 2, 60, "toy", "post")
 IDENTITY = Normalizer(*(np.full(width, fill, np.float32) for width in (4, 2) for fill in (0, 1)))
@@ -41,7 +42,7 @@ class Pilot:
 
 def make_job(folder, workers=1, **evaluate):
     settings = {"episodes": 7, "batch_width": 4, "execute_length": 3} | evaluate
-    return SimpleNamespace(
+    job = SimpleNamespace(
         agent="flow_bc",
         seed=5,
         environment=SPEC,
@@ -60,8 +61,9 @@ def make_job(folder, workers=1, **evaluate):
             "evaluate": settings,
             "compute": {"device": "cpu", "workers": workers},
         },
-        record=lambda: {"rule": "evaluate"},
     )
+    job.recorded = lambda: recorded(job.directory / RECORD, {"rule": "evaluate"}, resume=job.resume)
+    return job
 
 
 def install(patch, loaded=None, seconds=0.0):

@@ -1,3 +1,4 @@
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -57,7 +58,7 @@ def job(tmp_path_factory):
             "evaluate": {"windows": 40, "horizon": HORIZON},
             "compute": {"device": "cpu"},
         },
-        record=lambda: {"rule": "evaluate"},
+        recorded=lambda: nullcontext({}),
     )
 
 

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mac.errors import ConfigError, DataError
-from mac.io import fingerprint, read_json, write_json, write_yaml
+from mac.io import read_json, write_json, write_yaml
 from mac.rng import stream
 from mac.stamps import REVISIONS, check_stamp
 from mac.stats.aggregate import aggregate, read_summary
@@ -188,8 +188,7 @@ def test_what_is_known_of_the_runs_is_kept_and_stamped(tmp_path, runs):
     folder = str(Path(runs[0].path).parent)
     record = {"rule": "evaluate", "seed": 0, "wall_seconds": 1.5, "config": {"steps": 3}}
     write_yaml(tmp_path / folder / "run.yaml", record)
-    store = {"splits": {"train": {"files": [{"name": "a.npz", "sha256": "ab"}]}}}
-    write_json(tmp_path / "data/stores/cube-2/manifest.json", store)
+    write_yaml(tmp_path / "data/stores/cube-2/run.yaml", {"rule": "build", "data": "ab"})
     artefacts = {folder: "1", "data/stores/cube-2": "2", "results/stages/lost": "3"}
     files = run_aggregate(tmp_path, runs, artefacts=artefacts)
     known = read_json(tmp_path / "results/x/runs.json")
@@ -199,7 +198,7 @@ def test_what_is_known_of_the_runs_is_kept_and_stamped(tmp_path, runs):
         "seed": 0,
         "wall_seconds": 1.5,
     }
-    assert known["data/stores/cube-2"]["data"] == fingerprint(["ab"])
+    assert known["data/stores/cube-2"] == {"rule": "build", "data": "ab", "fingerprint": "2"}
     assert len(known) == 2
     assert "runs.json" in read_json(files[-1])["files"]
     assert "runs.json" not in [file.name for file in run_aggregate(tmp_path, runs)]

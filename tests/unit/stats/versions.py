@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mac.io import write_json, write_yaml
+from mac.io import write_yaml
 from mac.revisions import Folder
 from mac.rng import stream
 from mac.stats.aggregate import aggregate
@@ -61,9 +61,8 @@ def version(
                 if records:
                     write_yaml(root / folder / "run.yaml", record("evaluate", seed, mark, inputs))
     if records:
-        files = [{"name": "a.npz", "sha256": data}]
         folder = f"data/stores/{environment}-play-{store}"
-        write_json(root / folder / "manifest.json", {"splits": {"train": {"files": files}}})
+        write_yaml(root / folder / "run.yaml", {"rule": "build", "data": data})
         artefacts[folder] = store
     aggregate(
         runs,
