@@ -61,6 +61,7 @@ class Project:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.variables: dict[str, str] = {}
 
     @classmethod
     def create(cls, folder: Path) -> Project:
@@ -90,7 +91,7 @@ class Project:
 
     def environment(self) -> dict[str, str]:
         path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
-        return {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+        return {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1", **self.variables}
 
     def snakemake(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:
         """Output and errors together."""
@@ -111,7 +112,9 @@ class Project:
             return {}
         table = done.stdout.split("Job stats:")[1].split("\n\n")[0].splitlines()[3:]
         rows = (line.split() for line in table if line.strip())
-        return {rule: int(count) for rule, count in rows if rule not in ("total", "tiny", "all")}
+        return {
+            rule: int(count) for rule, count in rows if rule not in ("total", "all", *arguments)
+        }
 
     def canonical(self) -> dict[str, bytes]:
         """Bytes of everything that must not depend on how the work was done."""
