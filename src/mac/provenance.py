@@ -7,7 +7,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -168,22 +168,30 @@ KEPT = (
 )
 
 
-def gather(artefacts: Mapping[str, str], root: Path) -> dict[str, dict[str, Any]]:
+def gather(
+    artefacts: Mapping[str, str],
+    root: Path,
+    known: Callable[[], Mapping[str, Mapping[str, Any]]] = dict,
+) -> dict[str, dict[str, Any]]:
     """What is known of the artefacts behind some results, by folder.
 
     Args:
         artefacts: fingerprint of each by its folder relative to ``root``: evaluations, training
             stages, stores and raw data.
         root: the repository's root.
+        known: what was gathered before, asked for if a folder has no record.
 
     Returns:
         The facts named in ``KEPT`` as far as the folder's ``run.yaml`` has them; folders without
-        any record are left out.
+        any record stand as they are known, or are left out.
     """
     found: dict[str, dict[str, Any]] = {}
     for folder, mark in sorted(artefacts.items()):
         if (path := root / folder / RECORD).is_file():
             record = read_yaml(path)
             facts = {key: record[key] for key in KEPT if key in record}
+        else:
+            facts = known().get(folder)
+        if facts is not None:
             found[folder] = {**facts, "fingerprint": mark}
     return found

@@ -8,8 +8,9 @@ these files were built from exactly these rows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from mac.errors import DataError
 from mac.io import read_json, sha256_file, write_json
@@ -17,6 +18,8 @@ from mac.io import read_json, sha256_file, write_json
 # Raised whenever the numbers (aggregate) or the look (render) of the same rows change. Part of the
 # stamps' fingerprints, so that committed results are rebuilt.
 REVISIONS = {"aggregate": 1, "render": 1}
+# Of the files of ``aggregate``, those that hold the rows and what is known of their runs.
+ROWS = ("episodes.parquet", "model_error.csv", "runs.json")
 
 
 def stamp_path(folder: str | Path, rule: str, fingerprint: str) -> Path:
@@ -51,31 +54,56 @@ def write_stamp(
             Path(file).relative_to(folder).as_posix(): sha256_file(file) for file in sorted(files)
         },
     }
-    withdraw(folder, rule)
     write_json(path, content)
+    withdraw(folder, rule, but=path)
     return path
 
 
-def withdraw(folder: str | Path, rule: str) -> None:
-    """Delete the stamps of ``rule``: its files are about to be something that none vouches for.
+def withdraw(folder: str | Path, rule: str, but: Path | None = None) -> None:
+    """Delete the stamps of ``rule``, except ``but``: none vouches for the files any more.
 
     Their records of origin go with them.
     """
     for stamp in (Path(folder) / "built").glob(f"{rule}-*"):
-        stamp.unlink()
+        if stamp != but:
+            stamp.unlink()
 
 
-def check_stamp(path: str | Path) -> None:
-    """Compare the files beside an existing stamp with what it recorded.
+def committed(folder: str | Path) -> Mapping[str, str]:
+    """SHA-256 by path of the evaluations whose rows are in the experiment folder ``folder``.
+
+    Nothing where none were aggregated.
+
+    Raises:
+        DataError: if the rows, or what is known of their runs, are not those of any stamp.
+    """
+    failure = None
+    for stamp in sorted((Path(folder) / "built").glob("aggregate-*.json")):
+        try:
+            return check_stamp(stamp, ROWS)["evaluations"]
+        except DataError as error:
+            failure = error
+    if failure is not None:
+        raise failure
+    return {}
+
+
+def check_stamp(path: str | Path, only: Container[str] | None = None) -> dict[str, Any]:
+    """Compare the files beside an existing stamp with what it recorded; returns its content.
+
+    ``only`` names those that matter; all where it is None.
 
     Raises:
         DataError: if the stamp is unreadable, or a file is missing or was changed since.
     """
     path = Path(path)
-    remedy = f"delete {path} to have it rebuilt, or restore the file"
+    remedy = f"restore it (git restore), or delete {path} to have it built anew"
     content = read_json(path)
-    files = content.get("files") if isinstance(content, dict) else None
-    if not isinstance(files, dict) or not files:
+    for key in ("evaluations", "files"):
+        if not isinstance(content, dict) or not isinstance(content.get(key), dict):
+            raise DataError("not a stamp", file=path, key=key, remedy=f"delete {path}")
+    files = {k: v for k, v in content["files"].items() if only is None or k in only}
+    if not files:
         raise DataError("not a stamp", file=path, key="files", remedy=f"delete {path}")
     for name, expected in files.items():
         file = path.parents[1] / name
@@ -89,3 +117,4 @@ def check_stamp(path: str | Path) -> None:
                 expected=str(expected)[:12],
                 remedy=remedy,
             )
+    return content

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from mac.errors import DataError
-from mac.stamps import REVISIONS, check_stamp, stamp_path, write_stamp
+from mac.stamps import REVISIONS, check_stamp, committed, stamp_path, write_stamp
 
 
 @pytest.fixture
@@ -42,6 +42,24 @@ def test_equal_results_have_equal_stamps(built):
     one = write_stamp(folder, "aggregate", "x", files, {"b": "1", "a": "2"}).read_bytes()
     two = write_stamp(folder, "aggregate", "x", reversed(files), {"a": "2", "b": "1"}).read_bytes()
     assert one == two
+
+
+def test_committed_evaluations_are_those_of_a_stamp_whose_rows_are_there(tmp_path):
+    assert committed(tmp_path) == {}
+    rows, scores = tmp_path / "episodes.parquet", tmp_path / "scores.csv"
+    for file in (rows, scores):
+        file.write_text("ours")
+    ours = write_stamp(tmp_path, "aggregate", "a", [rows, scores], {"ours": "1"})
+    kept = ours.read_bytes()
+    rows.write_text("theirs")
+    write_stamp(tmp_path, "aggregate", "b", [rows, scores], {"theirs": "2"})
+    ours.write_bytes(kept)  # as two merged branches leave them
+    assert committed(tmp_path) == {"theirs": "2"}
+    scores.write_text("of no account")
+    assert committed(tmp_path) == {"theirs": "2"}
+    rows.write_text("nobody's")
+    with pytest.raises(DataError, match=r"episodes\.parquet: file differs from its stamp"):
+        committed(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,13 @@ class Project:
         )
         return Project(folder)
 
+    def committed(self, folder: Path) -> Project:
+        """What a fresh clone has: tables, rows and stamps, not the stages and the data."""
+        clone = self.clone(folder)
+        shutil.rmtree(clone.folder / "results" / "stages")
+        shutil.rmtree(clone.folder / "data")
+        return clone
+
     def write(self, name: str, content: object) -> None:
         (self.folder / "configs" / f"{name}.yaml").write_text(yaml.safe_dump(content))
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import time
@@ -90,11 +89,42 @@ def test_modification_times_mean_nothing(finished, tmp_path):
 
 
 def test_what_is_committed_is_enough(finished, tmp_path):
-    """A clone has tables and stamps, not the stages and the data."""
-    clone = finished.clone(tmp_path / "clone")
-    shutil.rmtree(clone.folder / "results" / "stages")
-    shutil.rmtree(clone.folder / "data")
+    clone = finished.committed(tmp_path / "clone")
     assert clone.planned("tiny") == {}
+    clone.write("experiments/tiny", changed("report.checkpoint", "mean_last_3"))
+    assert clone.planned("tiny") == {"aggregate": 1, "render": 1}
+
+
+def test_one_more_agent_in_a_clone_is_all_that_is_trained(finished, tmp_path):
+    """Rows that were committed and rows that are still with the stages give the same bytes."""
+    whole, clone = finished.clone(tmp_path / "whole"), finished.committed(tmp_path / "clone")
+    own = {"train_behaviour": 2, "collect": 1, "build": 1}
+    tables = {"evaluate": 2, "aggregate": 1, "render": 1}
+    for project, expected in ((whole, tables), (clone, own | tables)):
+        agents = {**EXPERIMENT["agents"], "bc": {"agent": "flow_bc", "set": {"act_by": "flow"}}}
+        project.write("experiments/tiny", EXPERIMENT | {"agents": agents})
+        assert project.planned("tiny") == expected
+        done = project.snakemake("tiny")
+        assert done.returncode == 0, done.stdout
+        assert project.planned("tiny") == {}
+    some, every = clone.canonical(), whole.canonical()
+    assert {"results/tiny/episodes.parquet", "results/tiny/table.md"} <= some.keys() < every.keys()
+    assert [name for name in some if some[name] != every[name]] == []
+    runs = [(p.folder / "results/tiny/runs.json").read_text() for p in (whole, clone)]
+    assert json.loads(runs[0]).keys() == json.loads(runs[1]).keys()
+
+
+def test_committed_rows_that_were_changed_are_refused_in_one_line(finished, tmp_path):
+    clone = finished.committed(tmp_path / "clone")
+    clone.write("experiments/tiny", EXPERIMENT | {"seeds": [0, 1, 2]})
+    rows = clone.folder / "results" / "tiny" / "episodes.parquet"
+    rows.write_bytes(rows.read_bytes()[:-1])
+    for arguments in (["-n"], []):
+        done = clone.snakemake(*arguments, "tiny")
+        assert done.returncode != 0
+        (line,) = [line for line in done.stdout.splitlines() if line.startswith("mac:")]
+        assert "episodes.parquet: file differs from its stamp" in line
+        assert "Traceback" not in done.stdout
 
 
 @pytest.mark.parametrize(

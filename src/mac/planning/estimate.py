@@ -90,14 +90,15 @@ def _bytes(job: Job) -> float:
 def unfinished(plan: Plan) -> list[Job]:
     """Jobs that must run for the experiments' tables.
 
-    What an existing stamp or checkpoint was made from is not asked for again.
+    What an existing stamp or checkpoint was made from is not asked for again, nor are evaluations
+    whose rows are committed.
     """
     wanted, todo = [*plan.final.values()], {}
     while wanted:
         job = wanted.pop()
         if job.outputs[0] not in todo and not all(Path(path).exists() for path in job.outputs):
             todo[job.outputs[0]] = job
-            wanted += job.upstream.values()
+            wanted += job.needed()
     return [job for job in plan if job.outputs[0] in todo]
 
 

@@ -22,6 +22,7 @@ from mac.io import fingerprint, read_yaml
 from mac.planning.experiment import Cell, Experiment, find
 from mac.provenance import RECORD, recorded
 from mac.stamps import REVISIONS as REPORT_REVISIONS
+from mac.stamps import committed
 
 RESULTS = Path("results")
 STAGES = RESULTS / "stages"
@@ -98,10 +99,24 @@ class Job:
         """Paths of the declared outputs."""
         return [str(self.directory / name) for name in self.files]
 
+    def needed(self) -> list[Job]:
+        """The jobs whose outputs this one reads.
+
+        Aggregation reads evaluations that are not there, as in a fresh clone, from the rows that
+        are committed with its experiment, as far as they are.
+        """
+        jobs = list(self.upstream.values())
+        if self.rule != "aggregate":
+            return jobs
+        absent = {j.outputs[0] for j in jobs if not Path(j.outputs[0]).exists()}
+        if absent:
+            absent &= committed(RESULTS / self.experiment).keys()
+        return [job for job in jobs if job.outputs[0] not in absent]
+
     @property
     def inputs(self) -> list[str]:
-        """Paths of the outputs of the jobs this one uses."""
-        return [path for job in self.upstream.values() for path in job.outputs]
+        """Paths that must exist before the job can run."""
+        return [path for job in self.needed() for path in job.outputs]
 
     @property
     def steps(self) -> int:

@@ -9,10 +9,10 @@ from typing import Any
 import pandas as pd
 
 from mac.errors import ConfigError, DataError
-from mac.io import read_json, sha256_file, write_json
+from mac.io import read_json, write_json
 from mac.provenance import gather
-from mac.stamps import withdraw, write_stamp
-from mac.stats.rows import EvaluationInput, check_one_protocol, read, write
+from mac.stamps import write_stamp
+from mac.stats.rows import EvaluationInput, check_one_protocol, write
 from mac.stats.scores import (
     MODEL_ERROR,
     SCORES,
@@ -21,6 +21,7 @@ from mac.stats.scores import (
     reported,
     write_csv,
 )
+from mac.stats.source import Source
 from mac.stats.summary import summarise
 
 __all__ = ["EvaluationInput", "aggregate", "read_summary"]
@@ -41,6 +42,8 @@ def aggregate(
 ) -> list[Path]:
     """Check all rows of an experiment and write what tables and figures are made of.
 
+    The rows of evaluations whose file is not there come from those committed in ``out_dir``.
+
     Writes into ``out_dir`` (``results/<experiment>``), with equal bytes for equal rows:
     ``episodes.parquet``, ``scores.csv``, ``summary.json`` (``model_error.csv`` instead of the first
     two for the evaluator ``model_error``); ``runs.json``, with the runs' times; and the stamp
@@ -58,20 +61,22 @@ def aggregate(
         artefacts: fingerprint by folder of everything the rows rest on, for ``runs.json``; see
             :func:`mac.provenance.gather`.
         root: folder that the paths of ``evaluations`` are relative to.
-        allow_missing: list runs whose file is missing in the summary instead of refusing; there is
-            no stamp then, so that planning still counts the job as to be done.
+        allow_missing: list runs without rows in the summary instead of refusing; the stamp then
+            bears another fingerprint, so that planning still counts the job as to be done.
 
     Returns:
-        The files written, the stamp last (none with missing runs).
+        The files written, the stamp last.
 
     Raises:
-        DataError: naming file, column, found and expected, if a file is missing or disagrees with
-            its :class:`EvaluationInput`, or if files come from different package versions.
+        DataError: naming file, column, found and expected, if rows are missing, disagree with their
+            :class:`EvaluationInput` or come from different package versions, or if committed ones
+            that are needed were changed since.
         ConfigError: if the runs cannot stand in one table.
     """
     out, root = Path(out_dir), Path(root)
     _check_runs(evaluations, experiment, baseline)
-    missing = [run for run in evaluations if not (root / run.path).is_file()]
+    source = Source(out, root)
+    missing = [run for run in evaluations if run not in source]
     if missing and not allow_missing:
         raise DataError(
             f"{len(missing)} of {len(evaluations)} evaluations are missing",
@@ -81,36 +86,34 @@ def aggregate(
     present = [run for run in evaluations if run not in missing]
     if not present:
         raise DataError("no evaluation of this experiment exists", file=out)
-    rows = pd.concat([read(run, root) for run in present], ignore_index=True)
-    if missing:
-        withdraw(out, "aggregate")
-    evaluator = evaluations[0].evaluator
-    names = ["scores.csv", "summary.json"]
-    if evaluator == "episodes":
+    rows = pd.concat([source.rows(run) for run in present], ignore_index=True)
+    hashes = {run.path: source.sha256(run) for run in present}
+    runs = gather(artefacts or {}, root, lambda: source.runs)
+    played = evaluations[0].evaluator == "episodes"
+    if played:
         check_one_protocol(rows, present)
-        used = reported(rows, checkpoint)
-        found = cells(used)
-        write(out / "episodes.parquet", rows, experiment)
-        table = found.rename(columns={"score": "success_rate"}).reset_index()
-        write_csv(out / "scores.csv", table.assign(experiment=experiment), SCORES)
-        names.append("episodes.parquet")
-    else:
-        used, found = rows, model_error_cells(rows)
-        write_csv(out / "model_error.csv", rows.assign(experiment=experiment), MODEL_ERROR)
-        names = ["model_error.csv", "summary.json"]
+    used = reported(rows, checkpoint) if played else rows
+    found = cells(used) if played else model_error_cells(rows)
     summary = summarise(
         evaluations, found, used, experiment, checkpoint, baseline, missing, no_data or {}
     )
+    # All at once: in a clone an old stamp must vouch for the old rows until the new one is there.
+    if played:
+        write(out / "episodes.parquet", rows, experiment)
+        table = found.rename(columns={"score": "success_rate"}).reset_index()
+        write_csv(out / "scores.csv", table.assign(experiment=experiment), SCORES)
+        names = ["episodes.parquet", "scores.csv", "summary.json"]
+    else:
+        write_csv(out / "model_error.csv", rows.assign(experiment=experiment), MODEL_ERROR)
+        names = ["model_error.csv", "summary.json"]
     write_json(out / "summary.json", summary)
     (out / "runs.json").unlink(missing_ok=True)
-    if runs := gather(artefacts or {}, root):
+    if runs:
         write_json(out / "runs.json", runs)
         names.append("runs.json")
     files = [out / name for name in sorted(names)]
-    if not missing:
-        hashes = {run.path: sha256_file(root / run.path) for run in present}
-        files.append(write_stamp(out, "aggregate", fingerprint, files, hashes))
-    return files
+    mark = f"{fingerprint}-in-part" if missing else fingerprint
+    return [*files, write_stamp(out, "aggregate", mark, files, hashes)]
 
 
 def _check_runs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mac.errors import DataError
-from mac.rows import EPISODES, KEYS, SCHEMAS, VERSIONS, write_table
+from mac.rows import EPISODES, KEYS, MODEL_ERROR, SCHEMAS, VERSIONS, write_table
 
+COMMITTED = EPISODES.insert(0, pa.field("experiment", pa.string()))
 MAY_BE_NAN = {"value_estimate", "discounted_return"}  # agents without a value function
 
 
@@ -55,7 +57,15 @@ def read(run: EvaluationInput, root: str | Path = ".") -> pd.DataFrame:
         DataError: naming the file, the column, what was found and what the plan expects.
     """
     path = Path(root) / run.path
-    rows = _load(path, SCHEMAS[run.evaluator])
+    return checked(_load(path, SCHEMAS[run.evaluator]), run, path)
+
+
+def checked(rows: pd.DataFrame, run: EvaluationInput, path: Path) -> pd.DataFrame:
+    """Rows of one evaluation if they are what the plan describes; ``agent`` becomes the label.
+
+    Raises:
+        DataError: naming ``path``, where they are from, the column, found and expected.
+    """
     wanted = {
         "agent": [run.agent],
         "seed": [run.seed],
@@ -83,8 +93,22 @@ def read(run: EvaluationInput, root: str | Path = ".") -> pd.DataFrame:
         _check_episodes(rows, run, path)
     else:
         _check_horizons(rows, path)
-    rows["agent"] = run.label
-    return rows
+    return rows.assign(agent=run.label)
+
+
+def read_committed(folder: Path) -> tuple[Path, pd.DataFrame]:
+    """All rows committed in an experiment's folder, with their file; ``agent`` is the label."""
+    path = folder / "episodes.parquet"
+    if path.is_file():
+        return path, _load(path, COMMITTED).drop(columns="experiment")
+    path = folder / "model_error.csv"
+    kinds = {pa.string(): str, pa.int64(): int, pa.float64(): float}
+    with path.open(newline="") as file:
+        rows = [
+            {field.name: kinds[field.type](row[field.name]) for field in MODEL_ERROR}
+            for row in csv.DictReader(file)
+        ]
+    return path, pd.DataFrame(rows)
 
 
 def _load(path: Path, schema: pa.Schema) -> pd.DataFrame:
@@ -197,11 +221,10 @@ def check_one_protocol(rows: pd.DataFrame, runs: Iterable[EvaluationInput]) -> N
 
 def write(path: str | Path, rows: pd.DataFrame, experiment: str) -> None:
     """Write all episodes of an experiment as parquet; equal rows give equal bytes."""
-    schema = EPISODES.insert(0, pa.field("experiment", pa.string()))
     ordered = rows.sort_values(KEYS["episodes"], kind="stable", ignore_index=True)
     ordered.insert(0, "experiment", experiment)
     arrays = [  # from_pandas=False keeps NaN apart from an empty value
         pa.array(ordered[field.name].to_numpy(), type=field.type, from_pandas=False)
-        for field in schema
+        for field in COMMITTED
     ]
-    write_table(path, pa.Table.from_arrays(arrays, schema=schema))
+    write_table(path, pa.Table.from_arrays(arrays, schema=COMMITTED))

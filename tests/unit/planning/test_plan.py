@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 import yaml
@@ -12,6 +13,8 @@ from mac.planning import estimate
 from mac.planning.experiment import Experiment, available, listed
 from mac.planning.plan import Plan, _stage_slice
 from mac.planning.results import aggregate_inputs, render_inputs
+from mac.planning.targets import planned
+from mac.stamps import write_stamp
 
 SUITE = {
     "mode": "reward",
@@ -115,6 +118,7 @@ def marks(plan):
     return found
 
 
+BC = {"agent": "flow_bc", "set": {"act_by": "flow"}}
 REPORT = {"aggregate", "render"}
 BOTH = {"evaluate mac", "evaluate flow_bc"}
 STAGES = {"train_model", "train_heads", "train_behaviour", "train_value"}
@@ -284,6 +288,67 @@ def test_an_impossible_pairing_is_refused_by_name(write, monkeypatch):
         ConfigError, match=r"agents\.flow_bc: agent flow_bc does not know reward mode"
     ):
         Plan(["x"])
+
+
+def commit(plan, name, chosen=lambda run: True):
+    """Write what a clone has of an experiment's evaluations: their rows and the stamp."""
+    folder = Path("results") / name
+    folder.mkdir(parents=True)
+    (folder / "episodes.parquet").write_text("rows")
+    held = {run.job.outputs[0]: "hash" for run in plan.runs[name] if chosen(run)}
+    return write_stamp(folder, "aggregate", "old", [folder / "episodes.parquet"], held)
+
+
+def todo(plan):
+    return Counter(job.rule for job in estimate.unfinished(plan))
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """A working folder with the repository's configuration and no results."""
+    (tmp_path / "clone").mkdir()
+    (tmp_path / "clone" / "configs").symlink_to(Path("configs").resolve())
+    monkeypatch.chdir(tmp_path / "clone")
+
+
+def test_committed_rows_are_not_made_again(write, clone):
+    write("experiments", "x", experiment())
+    plan = Plan(["x"])
+    commit(plan, "x")
+    assert todo(plan) == {"aggregate": 1, "render": 1}  # as after a raised revision of statistics
+    assert plan.find("aggregate").inputs == []
+    write("experiments", "x", experiment(agents={"mac": {}, "flow_bc": {}, "bc": BC}))
+    assert todo(Plan(["x"])) == {
+        **{"collect": 1, "build": 1, "train_behaviour": 2, "evaluate": 4},
+        **{"aggregate": 1, "render": 1},
+    }
+    write("experiments", "x", experiment(seeds=[0, 1, 2]))
+    plan = Plan(["x"])
+    assert {job.seed for job in estimate.unfinished(plan) if job.seed is not None} == {2}
+    assert len(plan.find("aggregate").inputs) == todo(plan)["evaluate"] == 4
+
+
+def test_only_the_experiments_own_rows_count_and_files_that_are_there_are_read(write, clone):
+    for name in ("x", "y"):
+        write("experiments", name, experiment(agents={"flow_bc": {}}))
+    plan = Plan(["x", "y"])
+    commit(plan, "x", lambda run: run.job.seed == 0)
+    assert todo(plan)["evaluate"] == 4  # y has none of them
+    assert len(plan.find("aggregate", experiment="x").inputs) == 2
+    there = Path(plan.runs["x"][0].job.outputs[0])
+    there.parent.mkdir(parents=True)
+    there.touch()
+    assert str(there) in plan.find("aggregate", experiment="x").inputs
+
+
+def test_committed_rows_that_changed_are_refused_in_one_line(write, clone, capsys):
+    write("experiments", "x", experiment())
+    commit(Plan(["x"]), "x")
+    Path("results/x/episodes.parquet").write_text("better")
+    with pytest.raises(SystemExit):
+        planned(["snakemake", "x"])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("mac: results/x/episodes.parquet: file differs from its stamp")
 
 
 def test_an_environment_without_data_is_left_out_and_reported(write):
