@@ -303,14 +303,6 @@ def todo(plan):
     return Counter(job.rule for job in estimate.unfinished(plan))
 
 
-@pytest.fixture
-def clone(tmp_path, monkeypatch):
-    """A working folder with the repository's configuration and no results."""
-    (tmp_path / "clone").mkdir()
-    (tmp_path / "clone" / "configs").symlink_to(Path("configs").resolve())
-    monkeypatch.chdir(tmp_path / "clone")
-
-
 def test_committed_rows_are_not_made_again(write, clone):
     write("experiments", "x", experiment())
     plan = Plan(["x"])
@@ -384,7 +376,7 @@ def test_all_shipped_experiments_plan_within_the_limit():
     assert 1000 < len(Plan(available())) <= 10_000
 
 
-def test_work_for_a_gpu_is_refused_without_one(monkeypatch):
+def test_work_for_a_gpu_is_refused_without_one(clone, monkeypatch):
     monkeypatch.setattr(estimate, "has_gpu", lambda: False)
     monkeypatch.delenv("MAC_INSIST", raising=False)
     jobs = estimate.unfinished(Plan(["reward_1m"]))
