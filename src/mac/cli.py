@@ -72,11 +72,30 @@ def _plan(*experiments: str) -> Any:
     return Plan(experiments)
 
 
+def _claim(rule: str, experiment: str, **names: Any) -> Any:
+    """The job that these options name, held against its doubles until the command ends.
+
+    A copy that had to wait for another, which has finished the work meanwhile, ends here.
+    """
+    from mac.gpus import claimed
+    from mac.locks import alone
+    from mac.planning.resources import gpus
+
+    job = _plan(experiment).find(rule, **names)
+    context = click.get_current_context()
+    waited = context.with_resource(alone(job.lock))
+    if waited and all(Path(path).exists() for path in job.outputs):
+        context.exit()
+    if gpus(job) and not job.config["compute"]["device"].startswith("cuda:"):
+        context.with_resource(claimed())
+    return job
+
+
 def _training_verb(rule: str, text: str) -> None:
     @main.command(rule, help=text)
     @selecting()
     def verb(experiment: str, **names: Any) -> None:
-        job = _plan(experiment).find(rule, **names)
+        job = _claim(rule, experiment, **names)
         from mac.training.run import train
 
         train(job)
@@ -96,7 +115,7 @@ for _rule, _text in {
 @selecting()
 def evaluate(experiment: str, **names: Any) -> None:
     """Play the episodes of one run, all checkpoints and tasks."""
-    job = _plan(experiment).find("evaluate", **names)
+    job = _claim("evaluate", experiment, **names)
     from mac.evaluation.run import evaluate as run
 
     run(job)
@@ -180,7 +199,7 @@ def data() -> None:
 @click.option("--workers", default=1, show_default=True, help="processes collecting episodes")
 def collect(experiment: str, workers: int, **names: Any) -> None:
     """Collect episodes with the scripted oracle."""
-    job = _plan(experiment).find("collect", **names)
+    job = _claim("collect", experiment, **names)
     from mac.data.collect import collect as run
 
     settings = job.config["data"]
@@ -200,7 +219,7 @@ def collect(experiment: str, workers: int, **names: Any) -> None:
 @selecting(seed=False)
 def fetch(experiment: str, **names: Any) -> None:
     """Download released files."""
-    job = _plan(experiment).find("fetch", **names)
+    job = _claim("fetch", experiment, **names)
     from mac.data.fetch import fetch as run
     from mac.io import sha256_file, write_json
     from mac.planning.sources import addresses
@@ -216,7 +235,7 @@ def fetch(experiment: str, **names: Any) -> None:
 @selecting(seed=False)
 def build(experiment: str, **names: Any) -> None:
     """Build the memory-mapped store of a data set."""
-    job = _plan(experiment).find("build", **names)
+    job = _claim("build", experiment, **names)
     from mac.data.build import build as run
 
     source = job.upstream["raw"]

@@ -8,7 +8,10 @@ import pytest
 
 from tests.architecture.source import Edge, edges, imports, modules
 
-BASE = {"types", "errors", "rng", "io", "progress", "provenance", "revisions", "rows", "stamps"}
+BASE = {
+    *("types", "errors", "rng", "io", "progress", "provenance"),
+    *("revisions", "stamps", "rows", "locks", "gpus"),
+}
 # What each part of the package may import besides itself.
 ALLOWED = {
     "types": set(),
@@ -20,6 +23,8 @@ ALLOWED = {
     "revisions": {"errors"},
     "stamps": {"errors", "io"},
     "rows": {"io"},
+    "locks": set(),
+    "gpus": {"locks"},
     "config": BASE,
     "envs": BASE,
     "data": BASE | {"envs"},

@@ -1,6 +1,8 @@
 # The plan of the experiments asked for, and lookups in it. Decisions are made in mac.planning.
 import sys
 
+from mac.gpus import visible
+from mac.planning import resources
 from mac.planning.targets import planned, preflight
 
 PLAN = planned(sys.argv[1:])
@@ -26,7 +28,17 @@ def options_of(path):
 
 def threads_of(path):
     """Processor threads of the job that writes ``path``."""
-    return lambda wildcards: PLAN.writer(path.format(**wildcards)).config["compute"]["threads"]
+    return lambda wildcards: resources.threads(PLAN.writer(path.format(**wildcards)))
+
+
+def gpus_of(path):
+    """GPUs of the job that writes ``path``."""
+    return lambda wildcards: resources.gpus(PLAN.writer(path.format(**wildcards)))
+
+
+# Jobs that run on this machine share its GPUs, unless `--resources gpu=N` says otherwise. A cluster counts its own.
+if workflow.global_resources["_nodes"].value is None:
+    workflow.global_resources.setdefault("gpu", max(1, len(visible())))
 
 
 for _name, _final in PLAN.final.items():

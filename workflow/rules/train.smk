@@ -26,7 +26,7 @@ for _rule, _stage in {
             f"benchmarks/{_path}.tsv"
         threads: threads_of(_checkpoint)
         resources:
-            gpu=1,
+            gpu=gpus_of(_checkpoint),
         params:
             verb=_rule,
             options=options_of(_checkpoint),

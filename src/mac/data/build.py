@@ -15,6 +15,7 @@ from mac.data.store import ARRAYS, FORMAT
 from mac.envs.registry import EnvSpec, adapter
 from mac.errors import DataError, MissingDataError
 from mac.io import atomic, fingerprint, sha256_file, write_json
+from mac.progress import Progress, progress
 
 ACTION_MARGIN = 1e-5  # actions are clipped this far inside [-1, 1]
 ACTION_TOLERANCE = 1e-6  # rounding allowed beyond [-1, 1] before an action counts as wrong
@@ -45,10 +46,11 @@ def build(raw_train: Sequence[Path], raw_val: Sequence[Path], spec: EnvSpec, out
     out_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / "manifest.json").unlink(missing_ok=True)
     splits, statistics = {}, {}
-    for split, files in (("train", raw_train), ("validation", raw_val)):
-        splits[split], statistics[split] = _split(
-            [Path(file) for file in files], spec, out_dir, split
-        )
+    with progress(len(raw_train) + len(raw_val), "files", f"build {spec.dataset}") as bar:
+        for split, files in (("train", raw_train), ("validation", raw_val)):
+            splits[split], statistics[split] = _split(
+                [Path(file) for file in files], spec, out_dir, split, bar
+            )
     write_json(
         out_dir / "manifest.json",
         {
@@ -63,7 +65,7 @@ def build(raw_train: Sequence[Path], raw_val: Sequence[Path], spec: EnvSpec, out
 
 
 def _split(
-    files: list[Path], spec: EnvSpec, out_dir: Path, split: str
+    files: list[Path], spec: EnvSpec, out_dir: Path, split: str, bar: Progress
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Write one split; returns its part of the manifest and its statistics."""
     if not files:
@@ -106,6 +108,7 @@ def _split(
             starts.append(first + done)
             lengths.append(length)
             done += count
+            bar.update()
         for array in outputs.values():
             array.flush()
     index = {"starts": np.concatenate(starts), "lengths": np.concatenate(lengths)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -10,7 +9,6 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -64,20 +62,6 @@ def collect(
             raise ConfigError("cannot collect", key=key, found=value, expected=">= 1")
     counts = {"train": train_episodes, "val": max(1, train_episodes // 10)}
     resume_dir = Path(resume_dir)
-    with _alone(resume_dir) as waited:
-        if not (waited and Path(out_train).exists() and Path(out_val).exists()):
-            _collect(spec, counts, (out_train, out_val), episode_length, seed, workers, resume_dir)
-
-
-def _collect(
-    spec: EnvSpec,
-    counts: dict[str, int],
-    outputs: tuple[Path, Path],
-    episode_length: int,
-    seed: int,
-    workers: int,
-    resume_dir: Path,
-) -> None:
     _claim(resume_dir, spec, seed, episode_length)
     wanted = [(split, episode) for split in SPLITS for episode in range(counts[split])]
     missing = [one for one in wanted if not _part(resume_dir, *one).exists()]
@@ -86,27 +70,9 @@ def _collect(
     ) as bar:
         for _ in _episodes(spec, seed, episode_length, resume_dir, missing, workers):
             bar.update()
-    for split, path in zip(SPLITS, outputs, strict=True):
+    for split, path in zip(SPLITS, (out_train, out_val), strict=True):
         _join([_part(resume_dir, split, episode) for episode in range(counts[split])], path)
     shutil.rmtree(resume_dir)
-
-
-@contextmanager
-def _alone(resume_dir: Path) -> Iterator[bool]:
-    """Hold the folder's lock; yields whether another process, perhaps our double, held it first."""
-    resume_dir.parent.mkdir(parents=True, exist_ok=True)
-    path = resume_dir.with_name(f".{resume_dir.name}.lock")
-    waited = False
-    with path.open("w") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            waited = True
-            fcntl.flock(handle, fcntl.LOCK_EX)
-        try:
-            yield waited
-        finally:
-            path.unlink(missing_ok=True)
 
 
 def _claim(resume_dir: Path, spec: EnvSpec, seed: int, episode_length: int) -> None:

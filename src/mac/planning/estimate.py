@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mac.errors import DeviceError
+from mac.gpus import visible
 from mac.io import read_yaml
 from mac.planning.experiment import config_folders
 from mac.planning.plan import Job, Plan
@@ -136,15 +137,10 @@ def text(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def has_gpu() -> bool:
-    """Whether an NVIDIA GPU is visible, found without torch."""
-    return any(Path("/dev").glob("nvidia[0-9]*")) and os.environ.get("CUDA_VISIBLE_DEVICES") != ""
-
-
 def check_gpu(todo: Sequence[Job]) -> None:
     """Refuse training that needs a GPU on a machine without one, unless ``MAC_INSIST`` is set."""
     training = [job for job in todo if job.rule.startswith("train_") and job.needs_gpu]
-    if not training or has_gpu() or os.environ.get("MAC_INSIST"):
+    if not training or visible() or os.environ.get("MAC_INSIST"):
         return
     names = dict.fromkeys(job.experiment for job in training)
     rates = _rates()

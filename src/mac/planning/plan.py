@@ -141,6 +141,12 @@ class Job:
         return RESULTS / ".resume" / self.directory
 
     @property
+    def lock(self) -> Path:
+        """File that is locked while a process is at this work."""
+        seed = "" if self.seed is None else f"-seed{self.seed}"
+        return RESULTS / ".resume" / "locks" / f"{self.rule}-{self.fingerprint}{seed}"
+
+    @property
     def options(self) -> list[str]:
         """Options of the command line that name this job."""
         options = ["--experiment", self.experiment, "--task", self.task]

@@ -50,6 +50,11 @@ def test_store_holds_the_files_and_their_relabelling(raw_files, store):
     assert store.split("train").masks.min() == 0
 
 
+def test_progress_counts_files(raw_files, tmp_path, capsys):
+    build([raw_files[0]] * 2, [raw_files[1]], POINTMASS, tmp_path)
+    assert "build pointmass-play: 3/3 files (100%)" in capsys.readouterr().err
+
+
 def test_manifest_says_what_the_store_is_made_of(raw_files, store):
     manifest = json.loads((store.directory / "manifest.json").read_text())
     for name, path in zip(("train", "validation"), raw_files, strict=True):

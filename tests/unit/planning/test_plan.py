@@ -377,7 +377,7 @@ def test_all_shipped_experiments_plan_within_the_limit():
 
 
 def test_work_for_a_gpu_is_refused_without_one(clone, monkeypatch):
-    monkeypatch.setattr(estimate, "has_gpu", lambda: False)
+    monkeypatch.setattr(estimate, "visible", list)
     monkeypatch.delenv("MAC_INSIST", raising=False)
     jobs = estimate.unfinished(Plan(["reward_1m"]))
     message = r"reward_1m needs a GPU: about [\d,]+ GPU-hours.*cores all quick.*MAC_INSIST=1"
