@@ -145,8 +145,8 @@ class _Clock:
         """Wall and CPU seconds so far, and the number of attempts."""
         wall, cpu = time.monotonic() - self.wall, self._cpu() - self.cpu
         return {
-            "wall_seconds": round(self.before["wall_seconds"] + wall, 1),
-            "cpu_seconds": round(self.before["cpu_seconds"] + cpu, 1),
+            "wall_seconds": round(self.before["wall_seconds"] + wall, 3),
+            "cpu_seconds": round(self.before["cpu_seconds"] + cpu, 3),
             "attempts": self.before["attempts"] + 1,
         }
 
