@@ -75,10 +75,10 @@ def test_results_page_names_every_column(columns):
 
 def test_readme_lists_every_experiment_and_agent():
     readme = (ROOT / "README.md").read_text()
-    for kind in ("experiments", "agents"):
+    for kind, form in {"experiments": "`{}`", "agents": "(docs/agents/{}.md)"}.items():
         for path in (ROOT / "configs" / kind).glob("*.yaml"):
             if path.stem != "smoke":
-                assert path.stem in readme, f"README.md: {path.stem}"
+                assert form.format(path.stem) in readme, f"README.md: {path.stem}"
 
 
 def test_readme_shows_the_committed_quick_table():
