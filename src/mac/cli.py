@@ -269,6 +269,31 @@ def preflight(experiments: tuple[str, ...]) -> None:
     click.echo(text(estimate(plan, list(experiments))), err=True)
 
 
+@main.command()
+@click.argument("experiments", nargs=-1)
+def publish(experiments: tuple[str, ...]) -> None:
+    """Hand finished data, stores and stages to DVC (default: those of every experiment)."""
+    from mac.planning.experiment import available
+    from mac.planning.publish import publish as run
+
+    found = run(_plan(*(experiments or available())))
+    click.echo(f"{len(found.folders)} folders are in DVC, their .dvc files in git's index:")
+    click.echo("commit them, then `dvc push`")
+    for folder, reason in found.left.items():
+        click.echo(f"left out: {folder} ({reason})")
+
+
+@main.command()
+def pipeline() -> None:
+    """Write dvc.yaml: one stage of DVC for each experiment."""
+    from mac.io import atomic_write_text
+    from mac.planning.experiment import available
+    from mac.planning.pipeline import PIPELINE
+    from mac.planning.pipeline import pipeline as text
+
+    atomic_write_text(PIPELINE, text(available()))
+
+
 @main.group(cls=Verbs)
 def config() -> None:
     """Show configurations."""

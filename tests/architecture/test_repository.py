@@ -1,5 +1,6 @@
 """What the repository promises about itself: no trace of one machine, every agent documented."""
 
+import configparser
 import re
 import subprocess
 from contextlib import suppress
@@ -8,6 +9,8 @@ import pytest
 
 from mac.agents.base import registry
 from mac.io import read_yaml
+from mac.planning.experiment import available
+from mac.planning.pipeline import pipeline
 from tests.architecture.source import ROOT
 
 # A path below one of the folders that differ between machines, or the host of a package registry.
@@ -82,12 +85,27 @@ def test_every_agent_has_its_yaml_and_its_page():
 
 def test_committed_results_belong_to_an_experiment():
     experiments = {path.stem for path in (ROOT / "configs/experiments").glob("*.yaml")}
+    names = [p.relative_to(ROOT).as_posix() for p in tracked()]
+    shared = re.compile(r"results/stages/[^/]+/[^/]+-[0-9a-f]{12}\.dvc")  # in git; stages are not
     folders = {
         name.split("/")[1]
-        for name, _ in ((p.relative_to(ROOT).as_posix(), p) for p in tracked())
-        if name.startswith("results/") and name.count("/") >= 2
+        for name in names
+        if name.startswith("results/") and name.count("/") >= 2 and not shared.fullmatch(name)
     }
     assert folders <= experiments, f"results without an experiment: {folders - experiments}"
+
+
+def test_dvc_knows_every_experiment(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    found = (ROOT / "dvc.yaml").read_text()
+    assert found == pipeline(available()), "dvc.yaml: run `mac pipeline` and commit it"
+
+
+def test_dvc_keeps_to_itself_and_links_safely():
+    config = configparser.ConfigParser()
+    config.read(ROOT / ".dvc/config")
+    assert config["core"]["analytics"] == config["core"]["check_update"] == "false"
+    assert "symlink" not in config["cache"]["type"]
 
 
 def test_experiments_of_all_exist():
