@@ -294,6 +294,21 @@ def pipeline() -> None:
     atomic_write_text(PIPELINE, text(available()))
 
 
+@main.command()
+@click.argument("experiment")
+@click.argument("task")
+@click.argument("agent")
+def trace(experiment: str, task: str, agent: str) -> None:
+    """Print what a number of the table rests on, verifying hashes; TASK may be part of its name."""
+    from mac.stats.trace import BROKEN, text
+    from mac.stats.trace import trace as run
+
+    links = run(experiment, task, agent)
+    click.echo(text(links))
+    if broken := [link.name for link in links if link.state == BROKEN]:
+        raise MacError(f"{experiment}: broken: {', '.join(broken)}")
+
+
 @main.group(cls=Verbs)
 def config() -> None:
     """Show configurations."""

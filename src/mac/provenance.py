@@ -37,19 +37,33 @@ def package_versions(names: tuple[str, ...] = PACKAGES) -> dict[str, str]:
 
 def git_state(folder: Path | None = None) -> dict[str, Any]:
     """Commit, and whether code or configuration differ from it; empty outside a repository."""
-
-    def git(*arguments: str) -> str:
-        command = ["git", *arguments]
-        return subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, check=True
-        ).stdout
-
     try:
-        commit = git("rev-parse", "HEAD").strip()
-        dirty = bool(git("status", "--porcelain", "--", *CODE).strip())
+        commit = _git(folder, "rev-parse", "HEAD")
+        dirty = bool(_git(folder, "status", "--porcelain", "--", *CODE))
     except (OSError, subprocess.CalledProcessError):
         return {}
     return {"commit": commit, "dirty": dirty}
+
+
+def has_commit(commit: str, folder: Path | None = None) -> bool | None:
+    """Whether the repository has a commit; None where that cannot be told: no or half a history."""
+    try:
+        if _git(folder, "rev-parse", "--is-shallow-repository") == "true":
+            return None
+        _git(folder, "rev-parse", "HEAD")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    try:
+        _git(folder, "cat-file", "-e", f"{commit}^{{commit}}")
+    except subprocess.CalledProcessError:
+        return False
+    return True
+
+
+def _git(folder: Path | None, *arguments: str) -> str:
+    command = ["git", *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
 
 
 def hardware() -> dict[str, Any]:
