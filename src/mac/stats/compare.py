@@ -116,3 +116,27 @@ def _probability_interval(ours: np.ndarray, theirs: np.ndarray) -> Interval:
         rng=stream(0, "probability-of-improvement"),
     ).confidence_interval
     return Interval(float(found.low), float(found.high))
+
+
+def improvement_matrix(
+    found: pd.DataFrame, labels: list[str], tasks: list[str], seeds: list[int]
+) -> np.ndarray:
+    """Probability that a run of one agent (row) beats one of another (column): (agents, agents).
+
+    Mean over ``tasks`` of :func:`probability_of_improvement`; only seeds with all tasks enter. NaN
+    where an agent has none, and against itself.
+
+    Args:
+        found: scores by agent, task, seed.
+        labels: agents, in order.
+        tasks: tasks that all of them have.
+        seeds: seeds of the experiment.
+    """
+    scores = [matrix(found, label, tasks, seeds) for label in labels]
+    scores = [one[np.isfinite(one).all(1)].T for one in scores]
+    result = np.full((len(labels), len(labels)), np.nan)
+    for i, ours in enumerate(scores):
+        for j, theirs in enumerate(scores):
+            if i != j and ours.size and theirs.size:
+                result[i, j] = probability_of_improvement(ours, theirs).mean()
+    return result

@@ -41,3 +41,23 @@ def probability_of_improvement(ours: np.ndarray, theirs: np.ndarray) -> np.ndarr
     ours, theirs = np.asarray(ours, dtype=float), np.asarray(theirs, dtype=float)
     wins = np.sign(ours[..., :, None] - theirs[..., None, :])
     return (1.0 + wins.mean((-2, -1))) / 2.0
+
+
+def optimality_gap(scores: np.ndarray, target: float = 1.0) -> np.ndarray:
+    """Mean amount by which runs of ``scores`` (..., seeds, tasks) fall short of ``target``.
+
+    Runs beyond the target count as reaching it, as in rliable. Success rates have their target at
+    1 and never pass it: there the gap is what the mean lacks.
+    """
+    scores = np.asarray(scores, dtype=float)
+    return target - np.minimum(scores, target).mean((-2, -1))
+
+
+def performance_profile(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """Share of each seed's tasks with a score above each threshold: (thresholds, seeds).
+
+    The mean over seeds is rliable's profile, the share of all runs of ``scores`` (seeds, tasks);
+    seeds are kept apart because they, not runs, are what is independent.
+    """
+    scores, thresholds = np.asarray(scores, dtype=float), np.asarray(thresholds, dtype=float)
+    return (scores > thresholds[:, None, None]).mean(-1)

@@ -25,7 +25,7 @@ def recorded(results: Iterable[Results]) -> dict[str, Any]:
     runs = {folder: run for one in results for folder, run in one.runs.items()}
     commits: set[str] = set()
     revisions, data, packages = defaultdict(set), defaultdict(set), defaultdict(set)
-    time: dict[str, dict[str, float]] = {}
+    by_rule = defaultdict(list)
     for one in results:
         if one.revision is not None:
             revisions["aggregate"].add(str(one.revision))
@@ -38,14 +38,13 @@ def recorded(results: Iterable[Results]) -> dict[str, Any]:
             data[PurePosixPath(folder).name.rpartition("-")[0]].add(run["data"])
         for name, version in run.get("packages", {}).items():
             packages[name].add(version)
-        if "wall_seconds" in run:
-            _add(time.setdefault(run["rule"], defaultdict(float)), run)
+        by_rule[run["rule"]].append(run)
     return {
         "commits": sorted(commits),
         "revisions": _sorted(revisions),
         "data": _sorted(data),
         "packages": _sorted(packages),
-        "time": {rule: dict(hours) for rule, hours in sorted(time.items())},
+        "time": {rule: time for rule, own in sorted(by_rule.items()) if (time := hours(own))},
     }
 
 
@@ -57,13 +56,22 @@ def _revisions(run: Mapping[str, Any]) -> dict[str, int]:
     return {run["rule"]: found}
 
 
-def _add(total: dict[str, float], run: Mapping[str, Any]) -> None:
-    """Count a run's hours: a GPU is held for as long as the job runs, cores work part of it."""
-    wall = run["wall_seconds"] / HOUR
-    total["jobs"] += 1
-    total["wall_hours"] += wall
-    total["cpu_hours"] += run.get("cpu_seconds", 0.0) / HOUR
-    total["gpu_hours"] += wall if str(run.get("device", "")).startswith("cuda") else 0.0
+def hours(runs: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Time of the runs that recorded theirs, in hours; empty if none did.
+
+    Keys: ``jobs``, ``wall_hours``, ``cpu_hours`` (core-hours) and ``gpu_hours``: a GPU is held for
+    as long as its job runs, cores work part of it.
+    """
+    timed = [run for run in runs if "wall_seconds" in run]
+    if not timed:
+        return {}
+    on_gpu = [run for run in timed if str(run.get("device", "")).startswith("cuda")]
+    return {
+        "jobs": len(timed),
+        "wall_hours": sum(run["wall_seconds"] for run in timed) / HOUR,
+        "cpu_hours": sum(run.get("cpu_seconds", 0.0) for run in timed) / HOUR,
+        "gpu_hours": sum(run["wall_seconds"] for run in on_gpu) / HOUR,
+    }
 
 
 def _sorted(found: Mapping[str, set[str]]) -> dict[str, list[str]]:

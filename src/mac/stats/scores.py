@@ -122,3 +122,15 @@ def write_csv(path: str | Path, frame: pd.DataFrame, columns: tuple[str, ...]) -
     for row in ordered[list(columns)].itertuples(index=False):
         writer.writerow([repr(float(v)) if isinstance(v, float) else v for v in row])
     atomic_write_text(path, text.getvalue())
+
+
+def read_runs(path: str | Path) -> pd.DataFrame:
+    """Runs of ``scores.csv`` or ``model_error.csv`` by agent, task, seed: step, fingerprint, score.
+
+    ``score`` is the success rate; absent for prediction errors, which have many a run.
+    """
+    text = {"experiment": str, "task": str, "agent": str, "fingerprint": str}
+    rows = pd.read_csv(path, dtype=text, keep_default_na=False)
+    runs = rows.drop_duplicates(CELL, keep="last").set_index(CELL).sort_index()
+    kept = ["step", "fingerprint", *(["success_rate"] if "success_rate" in runs else [])]
+    return runs[kept].rename(columns={"success_rate": "score"})

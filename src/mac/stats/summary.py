@@ -13,7 +13,7 @@ import pandas as pd
 from mac.rng import stream
 from mac.rows import VERSIONS
 from mac.stats.compare import compare
-from mac.stats.estimators import iqm
+from mac.stats.estimators import iqm, optimality_gap
 from mac.stats.intervals import (
     LEVEL,
     Interval,
@@ -87,6 +87,7 @@ def describe(
         "mean": float(by_seed.mean()),
         "std": float(by_seed.std(ddof=1)) if len(by_seed) > 1 else None,
         "iqm": float(iqm(scores)),
+        "optimality_gap": float(optimality_gap(scores)) if bounds == RATE else None,
         **seed_interval(by_seed, float(pooled_variance(variances)), bounds).columns(),
         "seeds": len(by_seed),
         "seed_means": _by_seed(seeds, complete, by_seed),
@@ -122,6 +123,7 @@ def _nothing(reason: str) -> dict[str, Any]:
         "mean": None,
         "std": None,
         "iqm": None,
+        "optimality_gap": None,
         **none.columns(),
         "seeds": 0,
         "seed_means": {},

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from mac.rng import stream
-from mac.stats.compare import compare, paired_variances
+from mac.stats.compare import compare, improvement_matrix, paired_variances
 from mac.stats.coverage import covered
 from mac.stats.intervals import episode_interval, sampling_variance
 from mac.stats.scores import by_episode, cells
@@ -127,3 +127,19 @@ def test_the_episodes_interval_of_a_difference_covers():
     unpaired = sampling_variance(ours) + sampling_variance(theirs)
     wide = episode_interval(cell, unpaired)
     assert (wide[1] - wide[0]).mean() > 1.05 * (high - low).mean()
+
+
+def test_the_matrix_holds_every_pairs_probability():
+    rates = {"a": 0.7, "b": 0.4, "c": 0.1}
+    rows = rows_of(rates, range(5), skip={("b", TASKS[0], 3)})
+    found = cells(rows)
+    matrix = improvement_matrix(found, ["a", "b", "c", "absent"], TASKS, list(range(5)))
+    pair = compare(found, by_episode(rows), "a", "c", TASKS, list(range(5)))
+    assert matrix[0, 2] == pytest.approx(pair["probability_of_improvement"])
+    known = np.isfinite(matrix)
+    assert known.sum() == 6 and not known[3].any() and not known.diagonal().any()
+    assert matrix[:3, :3][known[:3, :3]] == pytest.approx((1 - matrix.T)[:3, :3][known[:3, :3]])
+    scores = [found.loc["a", "score"].unstack("task"), found.loc["b", "score"].unstack("task")]
+    whole = scores[1].dropna()  # a seed without all tasks does not enter
+    wins = [np.sign(x - y) for t in TASKS for x in scores[0][t] for y in whole[t]]
+    assert matrix[0, 1] == pytest.approx((1 + np.mean(wins)) / 2)

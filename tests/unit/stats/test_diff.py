@@ -4,6 +4,7 @@ import pytest
 from mac.errors import DataError, MacError
 from mac.io import write_json
 from mac.revisions import Folder
+from mac.stamps import REVISIONS
 from mac.stats.alarms import compared
 from mac.stats.committed import experiments, read_all, read_results
 from mac.stats.diff import diff as compare
@@ -217,8 +218,9 @@ def test_modes_are_pooled_apart(tmp_path):
 def test_what_was_recorded_is_summed_once(tmp_path):
     _, sides = versions(tmp_path, {"mark": "a"}, {"mark": "b"})
     one, other = (recorded(side.values()) for side in sides)
+    current = str(REVISIONS["aggregate"])
     assert one["commits"] == ["a" * 10] and other["commits"] == ["b" * 10 + "+"]
-    assert one["revisions"] == {"aggregate": ["1"], "evaluate": ["1"]}
+    assert one["revisions"] == {"aggregate": [current], "evaluate": ["1"]}
     assert other["revisions"]["evaluate"] == ["2"]
     assert one["packages"] == {"torch": ["2.13.0"]} and other["packages"] == {"torch": ["2.14.0"]}
     hours = {"jobs": 8, "wall_hours": 2.0, "cpu_hours": 4.0}

@@ -3,7 +3,13 @@ import pytest
 from scipy import stats
 
 from mac.rng import stream
-from mac.stats.estimators import iqm, iqm_standard_error, probability_of_improvement
+from mac.stats.estimators import (
+    iqm,
+    iqm_standard_error,
+    optimality_gap,
+    performance_profile,
+    probability_of_improvement,
+)
 
 
 def slow_iqm(scores):
@@ -71,3 +77,32 @@ def test_probability_of_improvement_at_its_ends():
     assert probability_of_improvement([0.5, 0.5], [0.5]) == 0.5
     both = probability_of_improvement(np.ones((3, 4)), np.zeros((3, 2)))
     assert both.shape == (3,) and (both == 1.0).all()
+
+
+def slow_profile(scores, threshold):
+    """rliable's: the share of all runs above a threshold."""
+    runs = [float(x) for row in scores for x in row]
+    return sum(x > threshold for x in runs) / len(runs)
+
+
+def test_a_profile_is_the_share_of_runs_above_a_threshold():
+    scores = stream(5, "profile").integers(0, 11, size=(8, 5)) / 10
+    thresholds = np.linspace(0, 1, 21)
+    found = performance_profile(scores, thresholds)
+    assert found.shape == (21, 8)
+    assert found.mean(1) == pytest.approx([slow_profile(scores, t) for t in thresholds])
+    assert found[:, 3] == pytest.approx([slow_profile(scores[3:4], t) for t in thresholds])
+    assert (np.diff(found, axis=0) <= 0).all() and (found[-1] == 0).all()
+
+
+def test_the_area_under_a_profile_is_the_mean():
+    scores = stream(6, "profile").integers(0, 51, size=(4, 3)) / 50
+    middles = (np.arange(50) + 0.5) / 50  # between the values that 50 episodes can give
+    assert performance_profile(scores, middles).mean() == pytest.approx(scores.mean())
+
+
+def test_the_optimality_gap_counts_what_lacks_and_never_what_is_beyond():
+    assert optimality_gap([[0.5, 2.0], [1.0, 0.0]]) == pytest.approx(1.5 / 4)
+    assert optimality_gap([[0.5, 2.0], [1.0, 0.0]], target=3.0) == pytest.approx(3.0 - 3.5 / 4)
+    rates = stream(7, "gap").random((6, 8, 5))
+    assert optimality_gap(rates) == pytest.approx(1.0 - rates.mean((1, 2)))

@@ -8,11 +8,13 @@ from mac.errors import ConfigError
 from mac.rng import stream
 from mac.stats.intervals import sampling_variance
 from mac.stats.scores import (
+    MODEL_ERROR,
     SCORES,
     by_episode,
     cells,
     matrix,
     model_error_cells,
+    read_runs,
     reported,
     write_csv,
 )
@@ -128,3 +130,25 @@ def test_csv_keeps_every_digit_and_one_order(tmp_path, rows):
         assert float(row["success_rate"]) == cell["success_rate"]
         assert float(row["return_mean"]) == cell["return_mean"]
         assert "np." not in "".join(row.values())
+
+
+def test_runs_are_read_as_they_were_written_whatever_their_names(tmp_path):
+    frame = pd.DataFrame(
+        [
+            {"task": "nan", "agent": "1", "seed": 0, "step": 5, "fingerprint": "012345678901"},
+            {"task": "nan", "agent": 'a,"b', "seed": 1, "step": 5, "fingerprint": "1e5"},
+        ]
+    ).assign(experiment="x", episodes=50, return_mean=0.0, success_rate=[0.1 + 0.2, 1 / 3])
+    write_csv(tmp_path / "scores.csv", frame, SCORES)
+    runs = read_runs(tmp_path / "scores.csv")
+    assert runs.loc["1", "nan", 0].tolist() == [5, "012345678901", 0.1 + 0.2]
+    assert runs.loc['a,"b', "nan", 1]["fingerprint"] == "1e5"
+    assert list(runs.columns) == ["step", "fingerprint", "score"]
+
+
+def test_prediction_errors_count_as_runs_once_and_have_no_score(tmp_path):
+    run = make_run("n5", "scene-play", 0, evaluator="model_error", environment="scene")
+    rows = model_error_rows(run, 1e-4, stream(0, "x")).assign(experiment="x")
+    write_csv(tmp_path / "model_error.csv", rows, MODEL_ERROR)
+    runs = read_runs(tmp_path / "model_error.csv")
+    assert len(runs) == 1 and list(runs.columns) == ["step", "fingerprint"]
