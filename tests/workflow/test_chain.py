@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -37,7 +38,8 @@ def changed(key, value):
 
 def test_ends_with_tables_and_figures(finished):
     results = finished.folder / "results" / "tiny"
-    for name in ("scores.csv", "summary.json", "table.md", "table.tex", "table.html"):
+    tables = ("table.md", "table.tex", "table.csv", "report.html")
+    for name in ("scores.csv", "summary.json", *tables):
         assert (results / name).stat().st_size > 0
     assert len((results / "scores.csv").read_text().splitlines()) == 1 + 2 * 2
     assert not list((finished.folder / "results" / ".resume").rglob("state"))
@@ -73,6 +75,17 @@ def test_everything_has_a_record_of_its_origin(finished):
     built = finished.folder / "results/tiny/built"
     rules = [yaml.safe_load(path.read_text())["rule"] for path in sorted(built.glob("*.run.yaml"))]
     assert rules == ["aggregate", "render"]
+
+
+def test_snakemakes_own_report_shows_the_page_and_the_figures_with_captions(finished, tmp_path):
+    clone = finished.clone(tmp_path / "clone")
+    done = clone.snakemake("--report", "snakemake.html", "tiny")
+    assert done.returncode == 0, done.stdout
+    page = (clone.folder / "snakemake.html").read_text()
+    for name in ("report", "intervals", "curves", "profiles"):
+        caption = (ROOT / f"workflow/report/{name}.rst").read_text()
+        assert " ".join(caption.split()[:5]) in page, name
+    assert not re.search(r"(src|href)=.?https?://", page)
 
 
 def test_a_clone_without_metadata_has_nothing_to_do(finished, tmp_path):

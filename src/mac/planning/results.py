@@ -61,6 +61,19 @@ def render_inputs(plan: Plan, experiment: str) -> dict[str, Any]:
     paper = find("paper", file.paper) if file.paper else None
     return {
         "folder": RESULTS / experiment,
-        "config": {"title": file.title, "caption": file.caption, "paper": paper},
+        "config": {
+            "title": file.title,
+            "caption": file.caption,
+            "paper": paper,
+            "settings": tuple(
+                {
+                    "label": cell.label,
+                    "environment": cell.environment.name,
+                    "mode": cell.resolved.config.mode,
+                    "config": cell.resolved.plain,
+                }
+                for cell in plan.experiments[experiment].cells
+            ),
+        },
         "fingerprint": plan.final[experiment].fingerprint,
     }

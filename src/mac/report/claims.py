@@ -5,9 +5,10 @@ Planning finds the file and fingerprints it; what it says is read here alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -27,13 +28,15 @@ class PaperColumn(_Model):
     """A column of the paper's table.
 
     ``spread`` says what its ± is over, ``inferred`` that the paper does not say so; ``labels`` are
-    the agents of ours beside which it stands.
+    the agents of ours beside which it stands; ``settings`` are values of ours, by dotted key, that
+    mean the paper's for this column.
     """
 
     name: str
     labels: tuple[str, ...]
     spread: Literal["seeds", "tasks", "unknown"]
     inferred: bool = False
+    settings: Mapping[str, Any] = {}
 
     @property
     def meaning(self) -> str:
@@ -51,11 +54,16 @@ class Note(_Model):
 
 
 class Claims(_Model):
-    """One file of ``configs/paper``."""
+    """One file of ``configs/paper``.
+
+    ``protocol`` holds values of ours, by dotted key, that mean the paper's data and budget; without
+    it the paper's protocol is not known, and nothing compares.
+    """
 
     source: str
     statistic: str
     tasks: Annotated[int, Field(ge=1)]
+    protocol: Mapping[str, Any] | None = None
     columns: dict[str, PaperColumn]
     values: dict[str, dict[str, Annotated[list[Percent], Field(min_length=1, max_length=2)]]]
     notes: tuple[Note, ...] = ()
@@ -80,11 +88,38 @@ class Claims(_Model):
         ``tasks`` is the number of tasks that our mean is over.
         """
         for key, column in self.columns.items():
-            if label in column.labels and key in self.values.get(environment, {}):
-                mean, *spread = self.values[environment][key]
-                marks = SECOND_HAND * self.second_hand + OTHER_TASKS * (tasks != self.tasks)
-                return Claim(key, mean, spread[0] if spread else None, column.meaning, marks)
+            if label in column.labels:
+                return self.at(environment, key, tasks)
         return None
+
+    def at(self, environment: str, column: str, tasks: int) -> Claim | None:
+        """The number in a column of the paper, or None where it has none."""
+        if column not in self.values.get(environment, {}):
+            return None
+        mean, *spread = self.values[environment][column]
+        marks = SECOND_HAND * self.second_hand + OTHER_TASKS * (tasks != self.tasks)
+        meaning = self.columns[column].meaning
+        return Claim(column, mean, spread[0] if spread else None, meaning, marks)
+
+    def differences(self, column: str, config: Mapping[str, Any]) -> list[str]:
+        """How a resolved configuration differs from what ``column`` of the paper stands for.
+
+        A key that the configuration does not have means nothing to its agent.
+        """
+        if self.protocol is None:
+            return ["the paper's protocol is not known"]
+        expected = {**self.protocol, **self.columns[column].settings}
+        return list(_differing(config, expected))
+
+
+def _differing(config: Mapping[str, Any], expected: Mapping[str, Any]) -> Iterator[str]:
+    for key, value in expected.items():
+        found: Any = config
+        for name in key.split("."):
+            found = found.get(name) if isinstance(found, Mapping) else None
+        found = list(found) if isinstance(found, tuple) else found
+        if found is not None and found != value:
+            yield f"{key} {found}, paper {value}"
 
 
 @dataclass(frozen=True)

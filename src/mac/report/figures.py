@@ -1,4 +1,4 @@
-"""Figures: intervals, learning curves, model error; equal data give equal bytes."""
+"""Figures: intervals, learning curves, profiles, model error; equal data give equal bytes."""
 
 from __future__ import annotations
 
@@ -19,18 +19,26 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mac.io import atomic_write_bytes
 from mac.report.claims import Claims
-from mac.report.tables import Line, lines, short_task
+from mac.report.tables import Line, lines, shared_tasks, short_task
+from mac.stats.estimators import performance_profile
 from mac.stats.intervals import MIN_SEEDS, t_interval
+from mac.stats.scores import matrix
 
 # Okabe and Ito's palette, which stays apart under the common forms of colour blindness; every agent
 # also has a marker of its own.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6b6b6b", "#1c2127")
 MARKERS = ("o", "s", "D", "^", "v", "P", "X", "p")
-INK, SOFT, GRID = "#1c2127", "#5c6670", "#e3e7eb"
+INK, SOFT, GRID, FRAME, FAINT = "#1c2127", "#5c6670", "#e3e7eb", "#b4bdc6", "#f4f6f8"
 SEEDS = {"lw": 3.6, "alpha": 0.45}
 EPISODES = {"lw": 1.1}
 SINGLE = {"marker": "|", "ls": "", "ms": 7.0, "mew": 1.2}
 PAPER = {"marker": "d", "ls": "", "mfc": "none", "mec": INK, "ms": 5.5, "mew": 1.1}
+# The page's name for each colour, so that a report can show figures on a dark ground.
+THEMED = {
+    **{colour.lower(): f"--agent-{place}" for place, colour in enumerate(COLOURS)},
+    **{INK: "--ink", SOFT: "--soft", GRID: "--grid", FRAME: "--frame", FAINT: "--faint"},
+    "#ffffff": "--paper",
+}
 COLUMNS = 3  # panels side by side
 DPI = 160
 
@@ -42,7 +50,7 @@ STYLE = {
     "axes.titlelocation": "left",
     "axes.labelsize": 9.0,
     "axes.labelcolor": SOFT,
-    "axes.edgecolor": "#b4bdc6",
+    "axes.edgecolor": FRAME,
     "axes.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -101,6 +109,7 @@ def draw(
     folder: Path,
     summary: Mapping[str, Any],
     rows: pd.DataFrame,
+    runs: pd.DataFrame,
     claims: Claims | None,
 ) -> tuple[list[Drawn], list[Path]]:
     """Draw all figures of an experiment into ``folder``.
@@ -109,6 +118,7 @@ def draw(
         folder: where ``<name>.svg`` and ``<name>.png`` go.
         summary: content of ``summary.json``.
         rows: all rows: episodes of every checkpoint, or the model error's.
+        runs: their scores, of :func:`mac.stats.scores.read_runs`.
         claims: the paper's numbers, or None.
     """
     plans: list[tuple[str, Callable[[], tuple[Figure, str, str] | None]]]
@@ -118,6 +128,7 @@ def draw(
         plans = [
             ("intervals", lambda: intervals(summary, claims)),
             ("curves", lambda: curves(summary, rows)),
+            ("profiles", lambda: profiles(summary, runs)),
         ]
     drawn, files = [], []
     with mpl.rc_context({**mpl.rcParamsDefault, **STYLE}):
@@ -163,7 +174,7 @@ def intervals(summary: Mapping[str, Any], claims: Claims | None) -> tuple[Figure
     for axis, (title, panel) in zip(axes, panels.items(), strict=True):
         for row, line in enumerate(panel):
             if line.kind != "task" and len(panel) > 1 and not wide:
-                axis.axhspan(row - 0.5, row + 0.5, color="#f4f6f8", lw=0)
+                axis.axhspan(row - 0.5, row + 0.5, color=FAINT, lw=0)
             for place, label in enumerate(labels):
                 y = row + (place - (len(labels) - 1) / 2) * step
                 used |= _mark(axis, y, line, summary, label, look[label], claims)
@@ -314,6 +325,60 @@ def curves(summary: Mapping[str, Any], rows: pd.DataFrame) -> tuple[Figure, str,
         " checkpoint."
     )
     return figure, f"Learning curves. At the reported checkpoint: {_spoken(summary)}", caption
+
+
+def profiles(summary: Mapping[str, Any], runs: pd.DataFrame) -> tuple[Figure, str, str] | None:
+    """Share of runs above each score, a panel a protocol; None if agents share no task."""
+    labels, look = summary["labels"], styles(summary["labels"])
+    common = set(shared_tasks(summary))
+    panels: dict[str, list[str]] = {}
+    for environment in summary["environments"]:
+        own = [task for task in environment["tasks"] if task in common]
+        panels.setdefault(environment["mode"], []).extend(own)
+    panels = {mode: tasks for mode, tasks in panels.items() if tasks}
+    if not panels:
+        return None
+    figure, axes = _panels(len(panels), 3.3 if len(panels) > 1 else 5.6, 2.6)
+    thresholds = np.linspace(0, 1, 201)  # finer than the steps of 50 or 150 episodes
+    with_bands = len(summary["seeds"]) >= MIN_SEEDS
+    for axis, (mode, tasks) in zip(axes, panels.items(), strict=True):
+        for label in labels:
+            scores = matrix(runs, label, tasks, summary["seeds"])
+            scores = scores[np.isfinite(scores).all(1)]
+            if not len(scores):
+                continue
+            colour, _ = look[label]
+            shares = 100 * performance_profile(scores, thresholds)
+            x = 100 * thresholds
+            if len(scores) >= MIN_SEEDS:
+                band = _band(shares, 0, 100)
+                axis.fill_between(x, *band, step="post", color=colour, alpha=0.16, lw=0)
+            axis.step(x, shares.mean(1), where="post", color=colour, lw=1.8)
+        axis.set_title(f"{mode} tasks" if len(panels) > 1 else "")
+        axis.set_xlim(0, 100)
+        axis.set_ylim(-3, 103)
+        axis.set_xticks(range(0, 101, 25))
+        axis.set_yticks(range(0, 101, 25))
+        axis.set_xlabel("success τ, %")
+        axis.grid()
+    axes[0].set_ylabel("runs above τ, %")
+    _legend(figure, [Line2D([], [], color=look[a][0], lw=1.8, label=a) for a in labels])
+    tasks = sum(map(len, panels.values()))
+    caption = (
+        f"Performance profiles: share of runs (seeds × {tasks} tasks that all agents ran) with a"
+        " success rate above τ; higher is better, and the area under a profile is the mean."
+        + (" Bands: pointwise 95 % interval over seeds (Student's t)." if with_bands else "")
+    )
+    halves = []
+    for label in labels:
+        own = np.concatenate(
+            [matrix(runs, label, t, summary["seeds"]).ravel() for t in panels.values()]
+        )
+        own = own[np.isfinite(own)]
+        if own.size:
+            halves.append(f"{label} {100 * (own > 0.5).mean():.0f} %")
+    alt = f"Performance profiles. Runs with more than 50 % success: {', '.join(halves)}."
+    return figure, alt, caption
 
 
 def _line_handles(labels: Sequence[str], look: Mapping[str, tuple[str, str]]) -> list[Line2D]:

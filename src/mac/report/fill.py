@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Mapping
-from importlib import resources
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from mac.report import formats
 
@@ -24,10 +26,12 @@ _LATEX = {
 def fill(name: str, content: Mapping[str, Any]) -> str:
     """A template such as ``table.md.j2``, filled; in HTML all content is escaped.
 
-    HTML templates also get ``style``, the style sheet.
+    HTML templates also get ``style`` and ``script``, which are our own, and ``policy``, by which a
+    browser runs that script alone and loads nothing from elsewhere.
     """
     kind = name.split(".")[-2]
     environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("mac.report", "templates"),
         autoescape=kind == "html",
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -47,10 +51,19 @@ def fill(name: str, content: Mapping[str, Any]) -> str:
         "titles": formats.titles,
         "wrap": formats.wrap,
     }
-    style = jinja2.utils.markupsafe.Markup(_template("table.css"))
-    text = environment.from_string(_template(name)).render({"style": style, **content})
-    return text.strip() + "\n"
+    own = _own(environment) if kind == "html" else {}
+    return environment.get_template(name).render({**own, **content}).strip() + "\n"
 
 
-def _template(name: str) -> str:
-    return resources.files("mac.report").joinpath("templates", name).read_text()
+def _own(environment: jinja2.Environment) -> dict[str, Any]:
+    style, script = (_source(environment, name) for name in ("page.css", "page.js"))
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    policy = (
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline';"
+        f" script-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
+    return {"style": Markup(style), "script": Markup(script), "policy": policy}
+
+
+def _source(environment: jinja2.Environment, name: str) -> str:
+    return environment.loader.get_source(environment, name)[0]

@@ -10,6 +10,7 @@ from itertools import groupby
 from mac.report.tables import MEAN, Cell, Column, Table
 
 WIDTH = 100
+LATIN = "\u00ff"  # the last character that LaTeX prints without further packages
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -40,8 +41,13 @@ _LATEX = {
 
 
 def latex(text: str) -> str:
-    """``text`` with everything escaped that LaTeX would read as a command."""
-    return "".join(_LATEX.get(character, character) for character in text)
+    """``text`` with everything escaped that LaTeX would read as a command or does not know."""
+    return "".join(_LATEX.get(c, c if c.isprintable() and c <= LATIN else _named(c)) for c in text)
+
+
+def _named(character: str) -> str:
+    """A character that LaTeX has no glyph for, by its number."""
+    return f"[U+{ord(character):04X}]"
 
 
 def latex_cell(cell: Cell) -> str:
@@ -64,7 +70,7 @@ def inert(text: str) -> str:
 
 def markdown_table(table: Table) -> str:
     """A pipe table whose columns line up in a terminal; repeated row names are left out."""
-    titles = [_title(column, table.columns) for column in table.columns]
+    titles = [inert(_title(column, table.columns)).replace("|", r"\|") for column in table.columns]
     body = [[_markdown_cell(cell) for cell in row] for row in body_of(table)]
     widths = [
         max(3, *(len(line[i]) for line in [titles, *body])) for i in range(len(table.columns))
@@ -91,7 +97,7 @@ def _title(column: Column, columns: Sequence[Column]) -> str:
         text = column.group
     elif column.group and not text.startswith("95"):  # intervals follow what they are of
         text = f"{column.group} {text}"
-    return text.replace("|", r"\|")
+    return text
 
 
 def code(text: object) -> str:

@@ -1,8 +1,8 @@
-"""Renders an experiment's folder: the same tables three times, and the figures."""
+"""Renders an experiment's folder: its tables in every form, its figures, and its report."""
 
 from __future__ import annotations
 
-import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,19 @@ import pandas as pd
 from mac.errors import DataError
 from mac.io import atomic_write_text, read_json
 from mac.report.claims import load
-from mac.report.figures import Drawn, draw
+from mac.report.costs import Records
+from mac.report.drawing import inline
+from mac.report.figures import THEMED, draw
 from mac.report.fill import fill
-from mac.report.tables import notes, tables
+from mac.report.flat import csv_table
+from mac.report.page import cost_section, facts, sections, traces
+from mac.report.tables import notes
+from mac.report.verdicts import comparisons, counted
 from mac.stamps import check_stamp, withdraw, write_stamp
 from mac.stats.aggregate import read_summary
+from mac.stats.scores import read_runs
+
+ROWS = {"episodes": "scores.csv", "model_error": "model_error.csv"}
 
 
 @dataclass(frozen=True)
@@ -28,15 +36,18 @@ class RenderConfig:
         caption: plain text above the table: what it shows and which settings differ from the
             paper's, or that its numbers mean nothing.
         paper: file with the paper's numbers that stand beside ours, or None.
+        settings: ``label``, ``environment``, ``mode`` and resolved ``config`` of every cell, which
+            decide whether it compares with the paper's.
     """
 
     title: str = ""
     caption: str = ""
     paper: Path | None = None
+    settings: tuple[Mapping[str, Any], ...] = ()
 
 
 def render(folder: str | Path, config: RenderConfig, *, fingerprint: str) -> list[Path]:
-    """Write ``table.md``, ``table.tex``, ``table.html`` and ``figures/*.{svg,png}``.
+    """Write ``table.{md,tex,csv}``, ``figures/*.{svg,png}`` and ``report.html``.
 
     Reads only what :func:`mac.stats.aggregate.aggregate` wrote into ``folder``, which must agree
     with its stamp, and the paper's numbers; equal inputs give equal bytes. Writes the stamp
@@ -54,21 +65,46 @@ def render(folder: str | Path, config: RenderConfig, *, fingerprint: str) -> lis
     claims = load(config.paper) if config.paper else None
     if summary["missing"]:
         withdraw(folder, "render")
-    drawn, files = draw(folder / "figures", summary, _rows(folder, summary), claims)
+    runs = read_runs(folder / ROWS[summary["evaluator"]])
+    drawn, files = draw(folder / "figures", summary, _rows(folder, summary), runs, claims)
     for stale in set((folder / "figures").glob("*")) - set(files):
         stale.unlink()
+    compared = comparisons(summary, claims, config.settings)
+    parts = sections(summary, runs, claims, compared)
     content = {
         "experiment": summary["experiment"],
         "title": config.title or summary["experiment"],
         "caption": " ".join(config.caption.split()),
-        "tables": tables(summary, claims),
+        "tables": [table for section in parts for table in section.tables],
         "notes": tuple(notes(summary)),
-        "figures": [_embedded(folder / "figures", figure) for figure in drawn],
     }
-    for kind in ("md", "tex", "html"):
-        path = folder / f"table.{kind}"
-        atomic_write_text(path, fill(f"table.{kind}.j2", content))
-        files.append(path)
+    texts = {f"table.{kind}": fill(f"table.{kind}.j2", content) for kind in ("md", "tex")}
+    texts["table.csv"] = csv_table(summary, compared)
+    path = folder / "runs.json"
+    records = Records(read_json(path) if path.is_file() else {})
+    report = {
+        "sections": [*parts, cost_section(summary, runs, records)],
+        "figures": {
+            figure.name: {
+                "svg": inline(
+                    (folder / f"figures/{figure.name}.svg").read_bytes(),
+                    figure.name,
+                    figure.alt,
+                    THEMED,
+                ),
+                "caption": figure.caption,
+            }
+            for figure in drawn
+        },
+        "facts": facts(summary, runs, records),
+        "verdicts": counted(compared),
+        "traces": traces(summary, runs),
+        "labels": summary["labels"],
+    }
+    texts["report.html"] = fill("report.html.j2", content | report)
+    for name, text in texts.items():
+        atomic_write_text(folder / name, text)
+        files.append(folder / name)
     if not summary["missing"]:
         files.append(write_stamp(folder, "render", fingerprint, files, evaluations))
     return files
@@ -92,11 +128,7 @@ def _evaluations(folder: Path, summary: dict[str, Any]) -> dict[str, str]:
 
 def _rows(folder: Path, summary: dict[str, Any]) -> pd.DataFrame:
     if summary["evaluator"] == "model_error":
-        return pd.read_csv(folder / "model_error.csv")
+        text = {"task": str, "agent": str, "fingerprint": str}
+        return pd.read_csv(folder / "model_error.csv", dtype=text, keep_default_na=False)
     columns = ["task", "agent", "seed", "step", "success"]
     return pd.read_parquet(folder / "episodes.parquet", columns=columns)
-
-
-def _embedded(folder: Path, figure: Drawn) -> dict[str, Any]:
-    svg = (folder / f"{figure.name}.svg").read_bytes()
-    return {**vars(figure), "base64": base64.b64encode(svg).decode()}

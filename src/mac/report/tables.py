@@ -7,7 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from mac.report.claims import OTHER_TASKS, SECOND_HAND, Claims
+from mac.stats.compare import improvement_matrix
 
 BOLD_SHARE = 0.95  # OGBench: bold is what reaches 95 % of the row's best
 MAX_INLINE = 4  # agents up to which intervals stand beside the means
@@ -21,12 +25,19 @@ Entry = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Cell:
-    """What a cell says: ``text`` bold or not, then ``rest``; ``muted`` for what is no result."""
+    """What a cell says: ``text`` bold or not, then ``rest``; ``muted`` for what is no result.
+
+    For pages only: ``share`` in [0, 1] shades the cell, ``anchor`` is where it leads to, ``tag``
+    says that its text is one of a few words that are told apart at a glance.
+    """
 
     text: str = ""
     rest: str = ""
     bold: bool = False
     muted: bool = False
+    share: float | None = None
+    anchor: str = ""
+    tag: bool = False
 
     @property
     def plain(self) -> str:
@@ -179,7 +190,8 @@ def score_table(summary: Mapping[str, Any], claims: Claims | None) -> Table:
         bold = best({label: e["mean"] if e else None for label, e in entries.items()})
         cells = [Cell(line.name)]
         for label, entry in entries.items():
-            cells.append(_mean_cell(entry, label in bold))
+            anchor = line_anchor(summary, line, label)
+            cells.append(_mean_cell(entry, label in bold, anchor))
             if inline:
                 cells.append(interval(entry) if entry else Cell())
             if inline and few:
@@ -226,7 +238,24 @@ def _paper_notes(paper: Mapping[str, Any], claims: Claims | None) -> tuple[str, 
     return tuple(notes)
 
 
-def _mean_cell(entry: Entry | None, bold: bool) -> Cell:
+def trace_anchor(summary: Mapping[str, Any], task: str, label: str) -> str:
+    """Place on a report's page that says what an agent's number on a task was made of."""
+    planned = [t for environment in summary["environments"] for t in environment["tasks"]]
+    return f"trace-{planned.index(task)}-{summary['labels'].index(label)}"
+
+
+def line_anchor(summary: Mapping[str, Any], line: Line, label: str) -> str:
+    """Trace of an agent's number on a line; a mean's is its first task's."""
+    own = summary["agents"][label]["tasks"]
+    for environment in summary["environments"]:
+        for task in environment["tasks"]:
+            on_line = line.level == "overall" or line.key in (environment["name"], task)
+            if on_line and task in own:
+                return trace_anchor(summary, task, label)
+    return ""
+
+
+def _mean_cell(entry: Entry | None, bold: bool, anchor: str = "") -> Cell:
     if entry is None:
         return Cell("not run", muted=True)
     if entry["mean"] is None:
@@ -234,12 +263,12 @@ def _mean_cell(entry: Entry | None, bold: bool) -> Cell:
     rest = "" if entry["std"] is None else f" ± {percent(entry['std'])}"
     if "mean_with_failures" in entry:
         rest += " !"
-    return Cell(percent(entry["mean"]), rest, bold)
+    return Cell(percent(entry["mean"]), rest, bold, anchor=anchor)
 
 
 def statistics_table(summary: Mapping[str, Any]) -> Table:
     """Every interval and estimate of each agent, by environment and overall."""
-    titles = ("mean", "IQM", "95 % seeds", "95 % IQM", "95 % bootstrap", "95 % episodes")
+    titles = ("mean", "IQM", "gap", "95 % seeds", "95 % IQM", "95 % bootstrap", "95 % episodes")
     columns = [Column("", "l"), Column("agent", "l"), *map(Column, titles)]
     columns += [Column("seeds"), Column("episodes")]
     rows = []
@@ -253,6 +282,7 @@ def statistics_table(summary: Mapping[str, Any]) -> Table:
                 Cell(label),
                 Cell(percent(entry["mean"])),
                 Cell(percent(entry["iqm"])),
+                Cell(percent(entry["optimality_gap"])),
                 interval(entry),
                 interval(entry, "iqm_ci"),
                 interval(entry, "bootstrap_ci"),
@@ -261,7 +291,11 @@ def statistics_table(summary: Mapping[str, Any]) -> Table:
                 Cell(f"{entry['episodes']:,}".replace(",", " ")),
             )
             rows.append(Row(cells, line.kind, line.group))
-    return Table("statistics", "Estimates and intervals", tuple(columns), tuple(rows))
+    notes = (
+        "gap: optimality gap, how far runs stay below 100 % on average; a success rate cannot pass"
+        " that, so the gap is 100 less the mean, and its intervals mirror the mean's.",
+    )
+    return Table("statistics", "Estimates and intervals", tuple(columns), tuple(rows), notes)
 
 
 def comparison_table(summary: Mapping[str, Any]) -> Table | None:
@@ -294,6 +328,48 @@ def comparison_table(summary: Mapping[str, Any]) -> Table | None:
         " agent beats one of the second on the same task, ties counted half.",
     )
     return Table("comparisons", "Paired differences", columns, tuple(rows), notes)
+
+
+def improvement_table(summary: Mapping[str, Any], runs: pd.DataFrame) -> Table | None:
+    """Probability that the row's agent beats the column's; None for fewer than three agents.
+
+    Two agents have their one number among the paired differences. Tasks are those that all agents
+    ran; protocols are not mixed.
+    """
+    labels = summary["labels"]
+    tasks = shared_tasks(summary)
+    if len(labels) < 3 or not tasks or len({e["mode"] for e in summary["environments"]}) > 1:
+        return None
+    found = improvement_matrix(runs, labels, tasks, summary["seeds"])
+    rows = [
+        Row(
+            (
+                Cell(label),
+                *(
+                    Cell(MINUS, muted=True) if np.isnan(p) else Cell(plain(p), share=float(p))
+                    for p in line
+                ),
+            )
+        )
+        for label, line in zip(labels, found, strict=True)
+    ]
+    notes = (
+        "Probability that a run of the row's agent beats one of the column's on the same task, ties"
+        f" counted half, mean over {count(len(tasks), 'task')}. Intervals stand with the paired"
+        " differences.",
+    )
+    columns = (Column("P(row beats column)", "l"), *map(Column, labels))
+    return Table("improvement", "Probability of improvement", columns, tuple(rows), notes)
+
+
+def shared_tasks(summary: Mapping[str, Any]) -> list[str]:
+    """Tasks that every agent of an experiment runs on."""
+    return [
+        task
+        for environment in summary["environments"]
+        for task in environment["tasks"]
+        if all(task in agent["tasks"] for agent in summary["agents"].values())
+    ]
 
 
 def value_table(summary: Mapping[str, Any]) -> Table | None:
@@ -335,23 +411,16 @@ def model_error_table(summary: Mapping[str, Any]) -> Table:
         entries = [line.entry(summary["agents"][label]) for label in summary["labels"]]
         horizons = sorted({int(e["horizon"]) for e in entries if e and e.get("horizon")})
         cells = [Cell(line.name), Cell(_span(horizons))]
-        for entry in entries:
+        for label, entry in zip(summary["labels"], entries, strict=True):
             if entry is None or entry["mean"] is None:
                 cells += [Cell("not run", muted=True), Cell()]
                 continue
             std = "" if entry["std"] is None else f" ± {magnitude(entry['std'])}"
-            cells += [Cell(magnitude(entry["mean"]), std), interval(entry, form=magnitude)]
+            anchor = line_anchor(summary, line, label)
+            mean = Cell(magnitude(entry["mean"]), std, anchor=anchor)
+            cells += [mean, interval(entry, form=magnitude)]
         rows.append(Row(tuple(cells), line.kind, line.group))
     return Table("model_error", "Open-loop prediction error", tuple(columns), tuple(rows))
-
-
-def tables(summary: Mapping[str, Any], claims: Claims | None) -> list[Table]:
-    """All tables of an experiment, the main one first."""
-    if summary["evaluator"] == "model_error":
-        return [model_error_table(summary)]
-    found = [score_table(summary, claims), comparison_table(summary)]
-    found += [statistics_table(summary), value_table(summary)]
-    return [table for table in found if table is not None]
 
 
 def notes(summary: Mapping[str, Any]) -> list[str]:
@@ -360,7 +429,7 @@ def notes(summary: Mapping[str, Any]) -> list[str]:
         first = (
             "Squared error of normalised observations, open loop on held-out windows, at the"
             " longest horizon (environment steps) that all agents reach with whole chunks; mean ±"
-            f" standard deviation over {_count(len(summary['seeds']), 'seed')}; last checkpoint."
+            f" standard deviation over {count(len(summary['seeds']), 'seed')}; last checkpoint."
         )
         return [first, _seeds_note(), *_no_data(summary), *_failures(summary)]
     entries = [e for agent in summary["agents"].values() for e in agent["tasks"].values()]
@@ -370,7 +439,7 @@ def notes(summary: Mapping[str, Any]) -> list[str]:
     )
     found = [
         "Success rate in percent at an episode's last step: mean ± standard deviation over"
-        f" {_count(len(summary['seeds']), 'training seed')} of the seed's mean over tasks;"
+        f" {count(len(summary['seeds']), 'training seed')} of the seed's mean over tasks;"
         f" {shown} episodes a task and seed; {_checkpoint(summary)}. Bold: at least 95 % of the"
         " row's best.",
         _seeds_note(),
@@ -432,7 +501,7 @@ def _failures(summary: Mapping[str, Any]) -> list[str]:
     )
     rest = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
     return [
-        f"! {_count(len(missing), 'run')} missing or failed: {shown}{rest}. Rows marked ! leave out"
+        f"! {count(len(missing), 'run')} missing or failed: {shown}{rest}. Rows marked ! leave out"
         " seeds that lack a task; with failures counted as zero the means are in summary.json."
     ]
 
@@ -442,5 +511,6 @@ def _span(numbers: Sequence[int]) -> str:
     return "–".join(map(str, dict.fromkeys((numbers[0], numbers[-1])))) if numbers else ""
 
 
-def _count(number: int, noun: str) -> str:
+def count(number: int, noun: str) -> str:
+    """A number and what it counts."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -6,15 +6,29 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from mac.report.figures import COLOURS, curves, draw, intervals, model_error, styles
+from mac.report.figures import (
+    COLOURS,
+    curves,
+    draw,
+    intervals,
+    model_error,
+    profiles,
+    styles,
+)
 from mac.report.render import _rows
 from mac.stats.aggregate import read_summary
+from mac.stats.scores import read_runs
 from tests.unit.report.summaries import built, built_model_error
+from tests.unit.stats.rows import experiment
 
 
 def parts(folder):
     summary = read_summary(folder)
     return summary, _rows(folder, summary)
+
+
+def runs_of(folder):
+    return read_runs(folder / "scores.csv")
 
 
 def rising(task, step):
@@ -28,16 +42,19 @@ def quick(tmp_path_factory):
 
 def test_equal_data_give_equal_bytes_whatever_the_settings(tmp_path, quick):
     summary, rows = parts(quick)
-    _, one = draw(tmp_path / "a", summary, rows, None)
+    shuffled = [frame.sample(frac=1, random_state=1) for frame in (rows, runs_of(quick))]
+    _, one = draw(tmp_path / "a", summary, rows, runs_of(quick), None)
     with mpl.rc_context({"svg.hashsalt": "x", "font.size": 20, "figure.dpi": 33}):
-        _, two = draw(tmp_path / "b", summary, rows.sample(frac=1, random_state=1), None)
-    assert [p.name for p in one] == ["intervals.svg", "intervals.png", "curves.svg", "curves.png"]
+        _, two = draw(tmp_path / "b", summary, *shuffled, None)
+    assert [p.name for p in one] == [
+        f"{name}.{kind}" for name in ("intervals", "curves", "profiles") for kind in ("svg", "png")
+    ]
     for first, second in zip(one, two, strict=True):
         assert first.read_bytes() == second.read_bytes()
 
 
 def test_files_are_pictures_with_words(tmp_path, quick):
-    drawn, files = draw(tmp_path, *parts(quick), None)
+    drawn, files = draw(tmp_path, *parts(quick), runs_of(quick), None)
     for path in files:
         if path.suffix == ".svg":
             root = ElementTree.fromstring(path.read_bytes())
@@ -110,6 +127,31 @@ def test_model_error_is_drawn_on_a_log_scale_without_its_start(tmp_path):
     assert line.get_ydata()[-1] == pytest.approx(np.exp(np.log(at).mean()))
 
 
+def test_profiles_show_the_share_of_runs_above_each_score(tmp_path):
+    folder = built(tmp_path, {"mac": 0.6, "flow_bc": 0.2}, seeds=4)
+    figure, alt, caption = profiles(read_summary(folder), runs_of(folder))
+    (axis,) = figure.axes
+    scores = runs_of(folder).loc["mac", "score"].to_numpy()
+    (line,) = lines_of(axis, COLOURS[0])
+    for x, y in zip(line.get_xdata(), line.get_ydata(), strict=True):
+        assert y == pytest.approx(100 * (scores > x / 100).mean())
+    assert len(axis.collections) == 2 and "Student" in caption
+    assert f"mac {100 * (scores > 0.5).mean():.0f} %" in alt
+
+
+def test_profiles_never_mix_protocols(tmp_path):
+    other = experiment(tmp_path, {"mac": 0.4}, environments=("scene",), mode="goal")
+    folder = built(tmp_path, {"mac": 0.6}, extra=other)
+    figure, _, _ = profiles(read_summary(folder), runs_of(folder))
+    assert [axis.get_title() for axis in figure.axes] == ["goal tasks", "reward tasks"]
+
+
+def test_agents_that_share_no_task_have_no_profile(tmp_path):
+    other = experiment(tmp_path, {"flow_bc": 0.4}, environments=("scene",))
+    folder = built(tmp_path, {"mac": 0.6}, extra=other)
+    assert profiles(read_summary(folder), runs_of(folder)) is None
+
+
 def test_agents_differ_in_colour_and_marker():
     look = styles([f"agent{i}" for i in range(16)])
     assert len(set(look.values())) == 16
@@ -118,7 +160,7 @@ def test_agents_differ_in_colour_and_marker():
 
 def test_drawing_leaves_matplotlibs_settings_alone(tmp_path, quick):
     before = dict(mpl.rcParams)
-    draw(tmp_path, *parts(quick), None)
+    draw(tmp_path, *parts(quick), runs_of(quick), None)
     assert dict(mpl.rcParams) == before
 
 

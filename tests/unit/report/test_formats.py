@@ -72,6 +72,7 @@ def test_latex_reads_nothing_as_a_command():
     assert latex("\\input{x}") == r"\textbackslash{}input\{x\}"
     assert latex("1 ± 2 − 3 ≥ 0°†") == r"1 $\pm$ 2 $-$ 3 $\geq$ 0$^\circ$$^\dagger$"
     assert latex_cell(Cell("5", " ± 1", bold=True)) == r"\textbf{5} $\pm$ 1"
+    assert latex("größe τ\n") == "größe [U+03C4][U+000A]"
     plain = latex("".join(map(chr, range(32, 127))))
     assert not re.search(r"(?<!\\)[%&#_]", plain)
 

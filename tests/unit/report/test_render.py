@@ -1,3 +1,6 @@
+import base64
+import csv
+import hashlib
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -14,7 +17,9 @@ PAPER = Path(__file__).parents[3] / "configs" / "paper"
 GOLDEN = Path(__file__).with_name("golden.md")
 RATES = {"mac": 0.6, "flow_bc": 0.2}
 CONFIG = RenderConfig("Quick comparison", "Small networks.\nNot the paper's protocol.")
-FILES = ["intervals.svg", "intervals.png", "table.md", "table.tex", "table.html", "render-r.json"]
+FIGURES = [f"{name}.{kind}" for name in ("intervals", "profiles") for kind in ("svg", "png")]
+TEXTS = ["table.md", "table.tex", "table.csv", "report.html"]
+FILES = [*FIGURES, *TEXTS, "render-r.json"]
 
 
 def rendered(folder, config=CONFIG, **arguments):
@@ -42,8 +47,8 @@ class Page(HTMLParser):
     def handle_starttag(self, tag, attrs):
         attrs = dict(attrs)
         self.addresses += [attrs[name] for name in ("src", "href") if name in attrs]
-        if tag == "img":
-            self.alts.append(attrs["alt"])
+        if tag == "svg":
+            self.alts.append(attrs["aria-label"])
         if tag not in self.VOID:
             self.open.append(tag)
         if tag == "table":
@@ -79,41 +84,65 @@ def test_it_writes_the_promised_files_and_their_stamp(folder):
     assert [file.name for file in files] == FILES
     check_stamp(files[-1])
     stamp = read_json(files[-1])
-    assert sorted(stamp["files"]) == sorted(
-        ["figures/intervals.svg", "figures/intervals.png", "table.md", "table.tex", "table.html"]
-    )
+    assert sorted(stamp["files"]) == sorted([f"figures/{name}" for name in FIGURES] + TEXTS)
     assert stamp["evaluations"] == read_json(folder / "built/aggregate-rows.json")["evaluations"]
 
 
 def test_the_three_forms_say_the_same(folder):
     markdown = markdown_rows((folder / "table.md").read_text())
     latex = latex_rows((folder / "table.tex").read_text())
-    page = Page((folder / "table.html").read_text())
+    page = Page((folder / "report.html").read_text())
     body = [row for row in markdown if row[0] != "success, %" and "---" not in row[0]]
     body = [row for row in body if row[1] not in ("agent", "agents")]
     assert latex == body
-    html = [row for table in page.tables for row in table if re.match("cube-single", row[0])]
+    shown = page.tables[:-2]  # cost and traces are in the report only
+    html = [row for table in shown for row in table if re.match("cube-single", row[0])]
     assert [row[1:] for row in html] == [row[1:] for row in body]
     assert "**" in (folder / "table.md").read_text()
     assert r"\textbf{" in (folder / "table.tex").read_text()
-    assert "<strong>" in (folder / "table.html").read_text()
+    assert "<strong>" in (folder / "report.html").read_text()
 
 
 def test_the_caption_is_in_all_three(folder):
-    for kind in ("md", "tex", "html"):
-        text = (folder / f"table.{kind}").read_text().replace("&#39;", "'")
+    for name in ("table.md", "table.tex", "report.html"):
+        text = (folder / name).read_text().replace("&#39;", "'")
         assert "Small networks. Not the paper's protocol." in text
         assert "Quick comparison" in text
 
 
 def test_the_page_needs_no_network_and_every_picture_has_words(folder):
-    text = (folder / "table.html").read_text()
+    text = (folder / "report.html").read_text()
     page = Page(text)
-    assert page.addresses and all(
-        a.startswith("data:image/svg+xml;base64,") for a in page.addresses
-    )
-    assert not re.search(r"url\(|@import|https?://|<script", text)
-    assert all(page.alts) and "prefers-color-scheme: dark" in text
+    assert page.addresses and all(a.startswith(("#", "data:")) for a in page.addresses)
+    assert not re.search(r"url\((?!#)|@import|https?://", text)
+    assert len(page.alts) == 2 and all(page.alts) and "prefers-color-scheme: dark" in text
+
+
+def test_every_link_on_the_page_leads_somewhere(folder):
+    text = (folder / "report.html").read_text()
+    names = re.findall(r'\bid="([^"]+)"', text)
+    assert len(names) == len(set(names))
+    linked = re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', text)
+    assert {one or other for one, other in linked} <= set(names)
+
+
+def test_only_our_own_script_may_run(folder):
+    text = (folder / "report.html").read_text()
+    (script,) = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src &#39;sha256-{digest}&#39;" in text and "default-src &#39;none&#39;" in text
+    assert not re.search(r"<[^>]+\son\w+=", text)
+
+
+def test_every_mean_leads_to_its_runs_and_the_command_that_follows_them(folder):
+    text = (folder / "report.html").read_text()
+    scores = Page(text).tables[0]
+    assert scores[2][0] == "cube-single, task 1"
+    first = text[text.index('id="scores-table"') :]
+    assert re.search(r'href="#(trace-0-0)"', first)
+    trace = text[text.index('id="trace-0-0"') :].split("</tr>")[0]
+    task = "cube-single-play-singletask-task1-v0"
+    assert f"mac trace quick {task} mac" in trace and "fp-mac" in trace and "0, 1, 2, 3" in trace
 
 
 def test_equal_inputs_give_equal_bytes(folder, tmp_path):
@@ -128,8 +157,11 @@ def test_markup_in_names_and_captions_is_text(tmp_path):
     rendered(
         folder, RenderConfig("50 % & <i>more</i>", "see \\input{x} & $y$ <script>alert(1)</script>")
     )
-    html = (folder / "table.html").read_text()
-    assert "<script" not in html and "<i>" not in html and "a_&lt;b&gt;&amp;" in html
+    html = (folder / "report.html").read_text()
+    assert html.count("<script") == 1 and "<i>" not in html and "a_&lt;b&gt;&amp;" in html
+    assert "alert(1)" in html and "<b>" not in html
+    markdown = (folder / "table.md").read_text()
+    assert "<script" not in markdown and "<b>" not in markdown
     latex = (folder / "table.tex").read_text()
     assert r"50 \% \& \textless{}i\textgreater{}" in latex
     assert r"\textbackslash{}input\{x\} \& \$y\$" in latex and r"a\_\textless{}b" in latex
@@ -150,6 +182,36 @@ def test_latex_braces_and_environments_match(tmp_path, kind):
         for line in body.splitlines():
             if line.rstrip().endswith(r"\\") and "multicolumn" not in line:
                 assert len(re.findall(r"(?<!\\)&", line)) == len(columns) - 1
+
+
+def test_the_csv_is_the_tables_numbers_in_full(folder):
+    rows = list(csv.DictReader((folder / "table.csv").open(encoding="utf-8")))
+    summary = read_json(folder / "summary.json")
+    assert [row["level"] for row in rows] == ["task"] * 4 + ["mean"] * 2
+    entry = summary["agents"]["mac"]["tasks"]["cube-single-play-singletask-task1-v0"]
+    assert rows[0]["agent"] == "mac" and float(rows[0]["mean"]) == entry["mean"]
+    assert float(rows[0]["ci_low"]) == entry["ci_low"] and rows[0]["iqm_ci_low"] == ""
+    printed = markdown_rows((folder / "table.md").read_text())
+    assert f"{100 * float(rows[0]['mean']):.1f}" in printed[2][1]
+
+
+def settings_of(label, environment, **config):
+    config = {"data": {"source": "fetch", "normalizer": "validation"}, **config}
+    return {"label": label, "environment": environment, "mode": "reward", "config": config}
+
+
+def test_verdicts_stand_in_every_form(tmp_path):
+    folder = built(tmp_path, {"mac": 0.95, "flow_bc": 0.2}, tasks=5, seeds=4, episodes=20)
+    paper = PAPER / "reward_1m.yaml"
+    rendered(folder, RenderConfig(paper=paper, settings=(settings_of("mac", "cube-single"),)))
+    for name in ("table.md", "table.tex", "table.csv", "report.html"):
+        assert "agrees" in (folder / name).read_text(), name
+    html = (folder / "report.html").read_text()
+    assert '<span class="tag agrees">agrees</span>' in html
+    assert 'href="#paper">agrees 1</a>' in html and 'href="#paper">not run 8</a>' in html
+    other = settings_of("mac", "cube-single", data={"source": "collect"})
+    rendered(folder, RenderConfig(paper=paper, settings=(other,)))
+    assert "data.source collect, paper fetch" in (folder / "table.md").read_text()
 
 
 def test_files_changed_since_aggregation_are_not_rendered(tmp_path):
@@ -177,8 +239,8 @@ def test_environments_without_data_stand_in_summary_and_tables(tmp_path, make):
     folder = make(tmp_path, no_data={"cube-lost": "hosted nowhere"})
     rendered(folder)
     assert read_json(folder / "summary.json")["no_data"] == {"cube-lost": "hosted nowhere"}
-    for kind in ("md", "tex", "html"):
-        text = " ".join((folder / f"table.{kind}").read_text().split())
+    for name in ("table.md", "table.tex", "report.html"):
+        text = " ".join((folder / name).read_text().split())
         assert "No data: cube-lost (hosted nowhere)." in text
 
 
@@ -210,7 +272,7 @@ def test_model_error_is_rendered(tmp_path):
     files = rendered(folder, RenderConfig("Model error"))
     assert "model_error.svg" in [file.name for file in files]
     assert "| scene" in (folder / "table.md").read_text()
-    Page((folder / "table.html").read_text())
+    Page((folder / "report.html").read_text())
 
 
 def test_the_table_is_tied_to_the_revision(folder):

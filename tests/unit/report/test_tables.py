@@ -9,6 +9,7 @@ from mac.report.tables import (
     interval,
     lines,
     magnitude,
+    model_error_table,
     notes,
     percent,
     plain,
@@ -16,7 +17,7 @@ from mac.report.tables import (
     score_table,
     short_task,
     statistics_table,
-    tables,
+    value_table,
 )
 from mac.stats.aggregate import read_summary
 from tests.unit.report.summaries import built_model_error, summary_of
@@ -169,14 +170,14 @@ def test_many_differences_are_shown_by_environment_only(tmp_path):
 def test_values_are_shown_if_every_agent_has_them(tmp_path):
     rates = {"h1": 0.6, "h10": 0.2}
     both = summary_of(tmp_path / "a", rates, seeds=4, value=("h1", "h10"))
-    assert "values" in [table.name for table in tables(both, None)]
+    assert len(value_table(both).rows) == 2
     one = summary_of(tmp_path / "b", rates, seeds=4, value=("h1",))
-    assert "values" not in [table.name for table in tables(one, None)]
+    assert value_table(one) is None
 
 
 def test_model_error_is_a_table_of_its_own(tmp_path):
     summary = read_summary(built_model_error(tmp_path))
-    (table,) = tables(summary, None)
+    table = model_error_table(summary)
     assert names(table) == ["cube-single", "scene"]
     assert {cell.plain for cell in column(table, "horizon")} == {"150"}
     entry = summary["agents"]["n5"]["environments"]["scene"]
