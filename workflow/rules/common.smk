@@ -3,7 +3,7 @@ import sys
 
 from mac.gpus import visible
 from mac.planning import resources
-from mac.planning.targets import planned, preflight
+from mac.planning.targets import planned, preflight, shown
 
 PLAN = planned(sys.argv[1:])
 
@@ -41,6 +41,12 @@ if workflow.global_resources["_nodes"].value is None:
     workflow.global_resources.setdefault("gpu", max(1, len(visible())))
 
 
+def picture(experiment, name, path):
+    """A page or a figure of an experiment, for Snakemake's own report."""
+    caption, labels = f"../report/{name}.rst", {"shows": name}
+    return report(ancient(path), caption=caption, category=experiment, labels=labels)
+
+
 for _name, _final in PLAN.final.items():
 
     rule:
@@ -48,3 +54,4 @@ for _name, _final in PLAN.final.items():
             _name
         input:
             _final.outputs,
+            [picture(_name, *shown_file) for shown_file in shown(_final).items()],

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from typing import NoReturn
 
 from mac.errors import MacError
+from mac.io import read_json
 from mac.planning.estimate import check_gpu, estimate, text, unfinished
 from mac.planning.experiment import available, listed
-from mac.planning.plan import Plan
+from mac.planning.plan import Job, Plan
 from mac.stamps import check_stamp
 
 
@@ -42,6 +43,15 @@ def planned(arguments: Sequence[str]) -> Plan:
         return plan
     except MacError as error:
         _stop(error)
+
+
+def shown(final: Job) -> dict[str, str]:
+    """Paths of an experiment's page and figures by name; none while they are still to be made."""
+    stamp = final.directory / final.files[0]
+    if not stamp.exists():
+        return {}
+    files = [stamp.parents[1] / name for name in read_json(stamp)["files"]]
+    return {file.stem: str(file) for file in files if file.suffix in (".html", ".svg")}
 
 
 def preflight(plan: Plan, outputs: Iterable[str]) -> None:
