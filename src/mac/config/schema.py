@@ -220,6 +220,11 @@ class EvaluateConfig(Model):
     first_seed: int = Field(
         0, ge=0, description="offset of the episodes' seeds, to keep tuning apart from reporting"
     )
+    value_horizon: Count | None = Field(
+        None,
+        description="environment steps for which an unsolved episode is followed beyond its limit, "
+        "to know the return that its value estimate predicts; None measures no value error",
+    )
     windows: Count = Field(15, description="windows of the model-error measurement")
     horizon: Count = Field(150, description="environment steps of the model-error measurement")
 

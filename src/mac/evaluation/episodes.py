@@ -62,6 +62,9 @@ class Rules:
         reward: ``environment`` for the environment's reward, ``goal_negative`` for -1 until success
             and ``goal_positive`` for 1 at success, as goal-conditioned value functions are trained.
         reward_scale: what the discounted return is divided by to be on the value function's scale.
+        value_horizon: environment steps that an unsolved episode goes on for, beyond its limit, if
+            there is a value estimate: the value function knows of no limit. What happens there
+            counts in the discounted return alone.
     """
 
     seed: int
@@ -70,6 +73,7 @@ class Rules:
     first_seed: int = 0
     reward: str = "environment"
     reward_scale: float = 1.0
+    value_horizon: int = 0
 
 
 def rules_of(config: AgentConfig, seed: int) -> Rules:
@@ -94,6 +98,7 @@ def rules_of(config: AgentConfig, seed: int) -> Rules:
         discount=discount,
         reward=reward,
         reward_scale=scale,
+        value_horizon=config.evaluate.value_horizon or 0,
     )
 
 
@@ -164,12 +169,15 @@ def play(
     observations, goals = environments.reset(seeds, tasks)
 
     live = np.arange(width) < len(wave)
+    playing = live.copy()  # within the episode's limit; others live on for their discounted return
+    time = 0
     lengths = np.zeros(width, dtype=np.int64)
     returns, discounted = np.zeros(width), np.zeros(width)
     successes = np.zeros(width, dtype=bool)
     values = player.value(observations, goals)
     # Without a value function there is no scale, and no discount, for its discounted return.
     scale = np.nan if values is None else rules.reward_scale
+    horizon = 0 if values is None else rules.value_horizon
     shapes = dict(player.policy.act_noise)
     plan = 0
     while live.any():
@@ -192,12 +200,14 @@ def play(
                 "goal_negative": step.successes - 1.0,
                 "goal_positive": step.successes * 1.0,
             }[rules.reward]
-            returns[live] += step.rewards[live]
-            discounted[live] += (rules.discount**lengths * reward)[live]
-            lengths[live] += 1
-            successes[live] = step.successes[live]
+            discounted[live] += (rules.discount**time * reward)[live]
+            returns[playing] += step.rewards[playing]
+            lengths[playing] += 1
+            successes[playing] = step.successes[playing]
             observations = step.observations
-            live &= ~(step.terminated | step.truncated)
+            time += 1
+            playing &= ~(step.terminated | step.truncated)
+            live &= ~step.terminated & (playing | (time < horizon))
             if not live.any():
                 break
         plan += 1

@@ -54,10 +54,8 @@ def _seconds(job: Job, rates: dict[str, Any]) -> Iterator[tuple[str, float]]:
         yield "cpu", gflop(work) / rates["cpu"]["gflop_per_s"]
     elif job.rule == "evaluate":
         episodes = config["evaluate"]["episodes"] * len(job.tasks) * len(job.checkpoints)
-        yield (
-            "cpu",
-            episodes * job.environment.max_episode_steps / rates["simulator"]["steps_per_s"],
-        )
+        longest = max(job.environment.max_episode_steps, config["evaluate"]["value_horizon"] or 0)
+        yield "cpu", episodes * longest / rates["simulator"]["steps_per_s"]
     elif job.rule == "collect":
         steps = config["data"]["train_episodes"] * 1.1 * config["data"]["episode_length"]
         yield "cpu", steps / rates["collector"]["steps_per_s"]

@@ -207,6 +207,8 @@ def _evaluation_reads(cell: Cell) -> dict[str, Any]:
     reads = [*_EVALUATOR_READS[agent.evaluator], *agent.act_reads]
     if agent.value is not Agent.value:
         reads += _VALUE_READS[mode]
+        if cell.resolved.config.evaluate.value_horizon is not None:
+            reads.append("evaluate.value_horizon")  # where it is off, nothing depends on it
     content: dict[str, Any] = {"config": _slice(cell, reads)}
     if agent.evaluator == "episodes" and cell.environment.simulator != "ogbench":
         # OGBench's id, which the data hold, fixes all else: a line that disagrees is refused.

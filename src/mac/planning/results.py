@@ -27,6 +27,7 @@ def aggregate_inputs(plan: Plan, experiment: str) -> dict[str, Any]:
             episodes=run.job.config["evaluate"]["episodes"],
             fingerprint=run.job.fingerprint,
             evaluator=run.job.evaluator,
+            followed=run.job.config["evaluate"]["value_horizon"] is not None,
         )
         for run in runs
     ]

@@ -47,7 +47,7 @@ class RenderConfig:
 
 
 def render(folder: str | Path, config: RenderConfig, *, fingerprint: str) -> list[Path]:
-    """Write ``table.{md,tex,csv}``, ``figures/*.{svg,png}`` and ``report.html``.
+    """Write ``table.{md,tex,html,csv}``, ``figures/*.{svg,png}`` and ``report.html``.
 
     Reads only what :func:`mac.stats.aggregate.aggregate` wrote into ``folder``, which must agree
     with its stamp, and the paper's numbers; equal inputs give equal bytes. Writes the stamp
@@ -77,8 +77,9 @@ def render(folder: str | Path, config: RenderConfig, *, fingerprint: str) -> lis
         "caption": " ".join(config.caption.split()),
         "tables": [table for section in parts for table in section.tables],
         "notes": tuple(notes(summary)),
+        "labels": summary["labels"],
     }
-    texts = {f"table.{kind}": fill(f"table.{kind}.j2", content) for kind in ("md", "tex")}
+    texts = {f"table.{kind}": fill(f"table.{kind}.j2", content) for kind in ("md", "tex", "html")}
     texts["table.csv"] = csv_table(summary, compared)
     path = folder / "runs.json"
     records = Records(read_json(path) if path.is_file() else {})
@@ -99,7 +100,6 @@ def render(folder: str | Path, config: RenderConfig, *, fingerprint: str) -> lis
         "facts": facts(summary, runs, records),
         "verdicts": counted(compared),
         "traces": traces(summary, runs),
-        "labels": summary["labels"],
     }
     texts["report.html"] = fill("report.html.j2", content | report)
     for name, text in texts.items():

@@ -391,9 +391,9 @@ def value_table(summary: Mapping[str, Any]) -> Table | None:
             cells.append(interval(entry[key], form=magnitude))
         rows.append(Row(tuple(cells), line.kind, line.group))
     notes = (
-        "Value of an episode's first state minus the discounted return the episode then had: its"
-        " mean (bias) and the mean of its magnitude (abs. error), in units of that return. An"
-        " episode that was cut off at its step limit has a return up to there only.",
+        "Value of an episode's first state minus the discounted return that then followed, unsolved"
+        " episodes beyond their step limit: its mean (bias) and the mean of its magnitude (abs."
+        " error), in units of that return.",
     )
     title = "Value estimates against true returns"
     return Table("values", title, tuple(columns), tuple(rows), notes)

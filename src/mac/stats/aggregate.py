@@ -19,6 +19,7 @@ from mac.stats.scores import (
     cells,
     model_error_cells,
     reported,
+    value_cells,
     write_csv,
 )
 from mac.stats.source import Source
@@ -93,7 +94,7 @@ def aggregate(
     if played:
         check_one_protocol(rows, present)
     used = reported(rows, checkpoint) if played else rows
-    found = cells(used) if played else model_error_cells(rows)
+    found = cells(used).join(value_cells(used)) if played else model_error_cells(rows)
     summary = summarise(
         evaluations, found, used, experiment, checkpoint, baseline, missing, no_data or {}
     )

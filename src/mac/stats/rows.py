@@ -35,6 +35,7 @@ class EvaluationInput:
         episodes: per task and checkpoint; ignored for the evaluator ``model_error``.
         fingerprint: of the evaluation, as in the rows.
         evaluator: ``episodes`` or ``model_error``.
+        followed: whether unsolved episodes with a value estimate were followed beyond their limit.
     """
 
     path: str
@@ -48,6 +49,7 @@ class EvaluationInput:
     episodes: int
     fingerprint: str
     evaluator: str = "episodes"
+    followed: bool = False
 
 
 def read(run: EvaluationInput, root: str | Path = ".") -> pd.DataFrame:
@@ -62,6 +64,9 @@ def read(run: EvaluationInput, root: str | Path = ".") -> pd.DataFrame:
 
 def checked(rows: pd.DataFrame, run: EvaluationInput, path: Path) -> pd.DataFrame:
     """Rows of one evaluation if they are what the plan describes; ``agent`` becomes the label.
+
+    Episodes get a column ``value_gap``, the value estimate minus the return that it predicts; NaN
+    where that return is not known.
 
     Raises:
         DataError: naming ``path``, where they are from, the column, found and expected.
@@ -91,9 +96,20 @@ def checked(rows: pd.DataFrame, run: EvaluationInput, path: Path) -> pd.DataFram
         raise DataError("two rows with one key", file=path, found=shown)
     if run.evaluator == "episodes":
         _check_episodes(rows, run, path)
+        rows = rows.assign(value_gap=value_gap(rows, run.followed))
     else:
         _check_horizons(rows, path)
     return rows.assign(agent=run.label)
+
+
+def value_gap(rows: pd.DataFrame, followed: bool) -> pd.Series:
+    """Value estimate minus return, by episode.
+
+    A value function looks beyond the step limit: the return of an unsolved episode that was not
+    followed there lacks a part of unknown size. After success all rewards are 0.
+    """
+    gap = rows["value_estimate"] - rows["discounted_return"]
+    return gap if followed else gap.where(rows["success"])
 
 
 def read_committed(folder: Path) -> tuple[Path, pd.DataFrame]:

@@ -54,10 +54,9 @@ def cells(rows: pd.DataFrame) -> pd.DataFrame:
     """One row for each agent, task and seed of the reported ``rows``.
 
     Columns: score (success rate), variance (its sampling variance), step (last), checkpoints,
-    episodes (all that were averaged), return_mean, value_bias, value_error, fingerprint.
+    episodes (all that were averaged), return_mean, fingerprint.
     """
     grouped = rows.groupby(CELL)
-    gap = rows["value_estimate"] - rows["discounted_return"]
     found = pd.DataFrame(
         {
             "score": grouped["success"].mean(),
@@ -68,12 +67,24 @@ def cells(rows: pd.DataFrame) -> pd.DataFrame:
             "checkpoints": grouped["step"].nunique(),
             "episodes": grouped.size(),
             "return_mean": grouped["return"].mean(),
-            "value_bias": gap.groupby([rows[key] for key in CELL]).mean(),
-            "value_error": gap.abs().groupby([rows[key] for key in CELL]).mean(),
             "fingerprint": grouped["fingerprint"].first(),
         }
     )
     return found
+
+
+def value_cells(rows: pd.DataFrame) -> pd.DataFrame:
+    """How far value estimates lie from returns, one row for each agent, task and seed.
+
+    Columns: value_bias (mean of the column ``value_gap``), value_error (mean of its magnitude);
+    both NaN if the gap of any episode is: what is known is not a fair sample of all.
+    """
+
+    def mean(gap: pd.Series) -> pd.Series:
+        return gap.groupby([rows[key] for key in CELL]).agg(lambda cell: cell.mean(skipna=False))
+
+    gap = rows["value_gap"]
+    return pd.DataFrame({"value_bias": mean(gap), "value_error": mean(gap.abs())})
 
 
 def model_error_cells(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mac.config.schema import AgentConfig, EvaluateConfig, GoalsConfig
+from mac.envs.vector import Episodes
 from mac.errors import CheckpointError, ConfigError, ShapeError
 from mac.evaluation.episodes import (
     Episode,
@@ -19,6 +21,7 @@ from mac.evaluation.episodes import (
     waves,
 )
 from mac.rng import stream
+from tests.unit.evaluation.jobs import SPEC
 from tests.unit.evaluation.stubs import LIMIT, Normalizer, Pilot, Walk, Walks
 
 RULES = Rules(seed=3, execute_length=2, discount=0.9)
@@ -207,3 +210,48 @@ def test_waves_cover_every_episode_once():
     cut = waves(episodes(23), 10)
     assert [len(wave) for wave in cut] == [10, 10, 3]
     assert [episode for wave in cut for episode in wave] == episodes(23)
+
+
+class Slow:
+    """Moves to the right, at a speed that the start decides; looks forward to -5 if it looks."""
+
+    act_noise: ClassVar = {}
+
+    def __init__(self, valued=True):
+        self.valued = valued
+
+    def act(self, observations, goals, noise):
+        y = 2 * observations[:, 1]
+        push = torch.stack([0.2 + 3 * y, torch.zeros_like(y)], dim=1)
+        return push[:, None].repeat(1, 3, 1)
+
+    def value(self, observations, goals):
+        return torch.full((len(observations),), -5.0) if self.valued else None
+
+
+@pytest.mark.parametrize("mode", ["reward", "goal"])
+def test_unsolved_episodes_go_on_for_the_sake_of_their_return_alone(mode):
+    """As in an environment whose limit is the horizon, but for all that a limit decides."""
+    long = replace(SPEC, max_episode_steps=150)
+    player = Player(Slow(), Normalizer(), "cpu")
+    rules = replace(
+        RULES, discount=0.99, reward="environment" if mode == "reward" else "goal_negative"
+    )
+
+    def rows(spec, rules):
+        with Episodes(spec, mode, 6) as environments:
+            return play(environments, player, episodes(6, tasks=1), rules)
+
+    cut, whole = rows(SPEC, rules), rows(long, rules)
+    followed = rows(SPEC, replace(rules, value_horizon=150))
+    assert len({row["success"] for row in cut}) == 2
+    assert any(row["success"] for row in whole if row["length"] > SPEC.max_episode_steps)
+    for one, other, true in zip(followed, cut, whole, strict=True):
+        returns = [row.pop("discounted_return") for row in (one, other, true)]
+        assert one == other
+        assert returns[0] == pytest.approx(returns[2])
+        assert (returns[0] == returns[1]) == one["success"]
+    # A horizon within the limit, or an agent without a value function, follows nothing.
+    assert rows(SPEC, replace(rules, value_horizon=20)) == rows(SPEC, rules)
+    player = Player(Slow(valued=False), Normalizer(), "cpu")
+    assert repr(rows(SPEC, replace(rules, value_horizon=150))) == repr(rows(SPEC, rules))

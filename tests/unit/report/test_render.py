@@ -18,7 +18,7 @@ GOLDEN = Path(__file__).with_name("golden.md")
 RATES = {"mac": 0.6, "flow_bc": 0.2}
 CONFIG = RenderConfig("Quick comparison", "Small networks.\nNot the paper's protocol.")
 FIGURES = [f"{name}.{kind}" for name in ("intervals", "profiles") for kind in ("svg", "png")]
-TEXTS = ["table.md", "table.tex", "table.csv", "report.html"]
+TEXTS = ["table.md", "table.tex", "table.html", "table.csv", "report.html"]
 FILES = [*FIGURES, *TEXTS, "render-r.json"]
 
 
@@ -98,36 +98,40 @@ def test_the_three_forms_say_the_same(folder):
     shown = page.tables[:-2]  # cost and traces are in the report only
     html = [row for table in shown for row in table if re.match("cube-single", row[0])]
     assert [row[1:] for row in html] == [row[1:] for row in body]
+    assert Page((folder / "table.html").read_text()).tables == shown
     assert "**" in (folder / "table.md").read_text()
     assert r"\textbf{" in (folder / "table.tex").read_text()
     assert "<strong>" in (folder / "report.html").read_text()
 
 
-def test_the_caption_is_in_all_three(folder):
-    for name in ("table.md", "table.tex", "report.html"):
+def test_the_caption_is_in_every_form(folder):
+    for name in ("table.md", "table.tex", "table.html", "report.html"):
         text = (folder / name).read_text().replace("&#39;", "'")
         assert "Small networks. Not the paper's protocol." in text
         assert "Quick comparison" in text
 
 
-def test_the_page_needs_no_network_and_every_picture_has_words(folder):
-    text = (folder / "report.html").read_text()
+@pytest.mark.parametrize(("name", "pictures"), [("report.html", 2), ("table.html", 0)])
+def test_a_page_needs_no_network_and_every_picture_has_words(folder, name, pictures):
+    text = (folder / name).read_text()
     page = Page(text)
     assert page.addresses and all(a.startswith(("#", "data:")) for a in page.addresses)
     assert not re.search(r"url\((?!#)|@import|https?://", text)
-    assert len(page.alts) == 2 and all(page.alts) and "prefers-color-scheme: dark" in text
+    assert len(page.alts) == pictures and all(page.alts) and "prefers-color-scheme: dark" in text
 
 
-def test_every_link_on_the_page_leads_somewhere(folder):
-    text = (folder / "report.html").read_text()
+@pytest.mark.parametrize("name", ["report.html", "table.html"])
+def test_every_link_on_a_page_leads_somewhere(folder, name):
+    text = (folder / name).read_text()
     names = re.findall(r'\bid="([^"]+)"', text)
     assert len(names) == len(set(names))
     linked = re.findall(r'href="#([^"]+)"|url\(#([^)]+)\)', text)
     assert {one or other for one, other in linked} <= set(names)
 
 
-def test_only_our_own_script_may_run(folder):
-    text = (folder / "report.html").read_text()
+@pytest.mark.parametrize("name", ["report.html", "table.html"])
+def test_only_our_own_script_may_run(folder, name):
+    text = (folder / name).read_text()
     (script,) = re.findall(r"<script>(.*?)</script>", text, flags=re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src &#39;sha256-{digest}&#39;" in text and "default-src &#39;none&#39;" in text
@@ -239,7 +243,7 @@ def test_environments_without_data_stand_in_summary_and_tables(tmp_path, make):
     folder = make(tmp_path, no_data={"cube-lost": "hosted nowhere"})
     rendered(folder)
     assert read_json(folder / "summary.json")["no_data"] == {"cube-lost": "hosted nowhere"}
-    for name in ("table.md", "table.tex", "report.html"):
+    for name in ("table.md", "table.tex", "table.html", "report.html"):
         text = " ".join((folder / name).read_text().split())
         assert "No data: cube-lost (hosted nowhere)." in text
 

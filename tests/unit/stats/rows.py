@@ -104,9 +104,8 @@ def experiment(
         for label, rate in rates.items():
             for seed in range(seeds):
                 for chosen in [[n] for n in names] if mode == "reward" else [names]:
-                    run = make_run(
-                        label, chosen, seed, environment=environment, mode=mode, **columns
-                    )
+                    own = {"followed": label in value, **columns}
+                    run = make_run(label, chosen, seed, environment=environment, mode=mode, **own)
                     draws = stream(seed, "synthetic", label, *chosen)
                     frame = episode_rows(run, rate, draws)
                     if label in value:

@@ -7,6 +7,7 @@ import pytest
 from mac.errors import ConfigError
 from mac.rng import stream
 from mac.stats.intervals import sampling_variance
+from mac.stats.rows import value_gap
 from mac.stats.scores import (
     MODEL_ERROR,
     SCORES,
@@ -16,6 +17,7 @@ from mac.stats.scores import (
     model_error_cells,
     read_runs,
     reported,
+    value_cells,
     write_csv,
 )
 from tests.unit.stats.rows import episode_rows, make_run, model_error_rows
@@ -32,7 +34,7 @@ def rows():
                 run = make_run(label, task, seed, steps=steps, episodes=6)
                 frame = episode_rows(run, 0.5, stream(seed, label, task))
                 frame["value_estimate"] = np.nan if label == "flow_bc" else -3.0 + frame["seed"]
-                frames.append(frame)
+                frames.append(frame.assign(value_gap=value_gap(frame, followed=True)))
     return pd.concat(frames, ignore_index=True)
 
 
@@ -50,7 +52,8 @@ def slow_score(rows, agent, task, seed, count):
 
 @pytest.mark.parametrize(("rule", "count"), [("last", 1), ("mean_last_3", 3)])
 def test_the_rule_chooses_the_checkpoints(rows, rule, count):
-    found = cells(reported(rows.sample(frac=1, random_state=1), rule))
+    mixed = reported(rows.sample(frac=1, random_state=1), rule)
+    found = cells(mixed).join(value_cells(mixed))
     assert len(found) == 12
     for (agent, task, seed), cell in found.iterrows():
         rate, episodes, checkpoints, used = slow_score(rows, agent, task, seed, count)
@@ -62,6 +65,16 @@ def test_the_rule_chooses_the_checkpoints(rows, rule, count):
         assert cell["value_bias"] == pytest.approx(gaps.mean(), nan_ok=True)
         assert cell["value_error"] == pytest.approx(np.abs(gaps).mean(), nan_ok=True)
         assert cell["fingerprint"] == f"fp-{agent}"
+
+
+def test_what_was_cut_short_and_not_followed_leaves_the_value_error_unknown(rows):
+    gap = value_gap(rows, followed=False)
+    assert gap.isna().equals(~rows["success"] | rows["value_estimate"].isna())
+    mine = (rows["agent"] == "mac") & (rows["seed"] == 0) & (rows["task"] == TASKS[0])
+    found = value_cells(rows.assign(value_gap=rows["value_gap"].where(~mine | rows["success"])))
+    for (agent, task, seed), cell in found.iterrows():
+        unknown = agent == "flow_bc" or (task, seed) == (TASKS[0], 0)
+        assert np.isnan(cell["value_bias"]) == np.isnan(cell["value_error"]) == unknown
 
 
 def test_a_run_with_one_checkpoint_counts_with_it(rows):
