@@ -1,11 +1,15 @@
 # The plan of the experiments asked for, and lookups in it. Decisions are made in mac.planning.
+import os
 import sys
+from pathlib import Path
 
 from mac.gpus import visible
 from mac.planning import resources
 from mac.planning.targets import planned, preflight, shown
 
 PLAN = planned(sys.argv[1:])
+# Jobs call the `mac` of the environment that this Snakemake is of, whether or not it is active.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
 
 
 wildcard_constraints:
