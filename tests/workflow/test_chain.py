@@ -88,6 +88,17 @@ def test_snakemakes_own_report_shows_the_page_and_the_figures_with_captions(fini
     assert not re.search(r"(src|href)=.?https?://", page)
 
 
+def test_the_joint_schedule_trains_an_agent_in_one_job(finished, tmp_path):
+    clone = finished.clone(tmp_path / "clone")
+    clone.write("experiments/tiny", changed("schedule", "joint"))
+    tables = {"evaluate": 4, "aggregate": 1, "render": 1}
+    assert clone.planned("tiny") == {"train_agent": 4, **tables}
+    done = clone.snakemake("tiny")
+    assert done.returncode == 0, done.stdout
+    assert clone.planned("tiny") == {}
+    assert len((clone.folder / "results/tiny/scores.csv").read_text().splitlines()) == 1 + 2 * 2
+
+
 def test_a_clone_without_metadata_has_nothing_to_do(finished, tmp_path):
     assert finished.clone(tmp_path / "clone").planned("tiny") == {}
 

@@ -61,6 +61,13 @@ def _agent(size: Size, precision: str) -> Agent:
     return agent_class("mac")(config_of(size, precision), spaces, Init(0))
 
 
+def joint_update(name: str) -> Stepper:
+    """A joint update of the given size in float32, single-threaded."""
+    torch.set_num_threads(1)
+    agent = _agent(SIZES[name], "float32")
+    return Stepper(agent, list(agent.parts.values()), SIZES[name])
+
+
 def measure(name: str, rounds: int | None = None) -> dict[str, Any]:
     """Median single-threaded CPU-seconds of everything, the candidates taking turns in each round.
 
