@@ -113,6 +113,8 @@ def publish(plan: Plan) -> Shared:
         dvc("add", "--quiet", *map(str, found.folders))
     if found.experiments:
         dvc("commit", "--quiet", "--force", *found.experiments)
+        # `core.autostage` covers what `dvc add` writes, not this.
+        subprocess.run(["git", "add", "dvc.lock"], check=True)
     return found
 
 
