@@ -104,6 +104,7 @@ def test_a_stage_is_the_workflows_target(origin):
 def test_a_clone_with_everything_pulled_has_nothing_to_do(finished, tmp_path, cache):
     origin = versioned(finished, tmp_path / "origin", cache)
     run(origin, BIN / "mac", "publish", "tiny")
+    assert not run(origin, "git", "ls-files", "--others", "--exclude-standard", "--modified")
     commit(origin, "publish")
     assert not run(origin, "git", "ls-files", "data/*.npz", "*.safetensors", "results/stages/*.csv")
     dvc(origin, "push")  # to the folder that the repository's configuration names
