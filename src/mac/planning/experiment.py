@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -27,6 +28,34 @@ def _distinct(numbers: list[int]) -> list[int]:
 Numbers = Annotated[
     list[Annotated[int, Field(ge=0, strict=True)]], Field(min_length=1), AfterValidator(_distinct)
 ]
+
+
+_LAYOUT = "\n\t"  # what a caption of several lines holds; a label is one word of a table
+
+
+def _unprintable(text: str) -> str:
+    """The first character with which SVG and HTML are not well-formed, empty if there is none.
+
+    Those are control characters, lone surrogates and two that are no characters at all.
+    """
+    wrong = (c for c in text if unicodedata.category(c) in ("Cc", "Cs") or c in "\ufffe\uffff")
+    return next(wrong, "")
+
+
+def _label(text: str) -> str:
+    if found := _unprintable(text):
+        raise ValueError(f"a label cannot hold the character {found!r}")
+    return text
+
+
+def _prose(text: str) -> str:
+    if found := _unprintable(text.translate(dict.fromkeys(map(ord, _LAYOUT)))):
+        raise ValueError(f"a text cannot hold the character {found!r}")
+    return text
+
+
+Label = Annotated[str, AfterValidator(_label)]
+Prose = Annotated[str, AfterValidator(_prose)]
 
 
 class _File(BaseModel):
@@ -64,12 +93,12 @@ class AgentEntry(_File):
 class ExperimentFile(_File):
     """What is compared: suites with environments and tasks, agents, seeds."""
 
-    title: str
-    caption: str
+    title: Prose
+    caption: Prose
     suites: Mapping[str, Annotated[Mapping[str, Numbers | None], Field(min_length=1)]] = Field(
         min_length=1
     )
-    agents: Mapping[str, AgentEntry | None] = Field(min_length=1)
+    agents: Mapping[Label, AgentEntry | None] = Field(min_length=1)
     seeds: Numbers
     set: Mapping[str, Any] = {}
     suite_set: Mapping[str, Mapping[str, Any]] = {}
@@ -103,7 +132,8 @@ def _read(path: Path, model: type[_File]) -> Any:
         return model.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
+        parts = [str(part) for part in first["loc"] if part != "[key]"]
+        key = ".".join(repr(part) if _unprintable(part) else part for part in parts)
         found = None if isinstance(first["input"], dict) else repr(first["input"])
         known = ", ".join(model.model_fields) if first["type"] == "extra_forbidden" else None
         message = first["msg"].removeprefix("Value error, ")

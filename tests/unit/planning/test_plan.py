@@ -267,6 +267,36 @@ def test_an_experiment_may_name_a_value_that_is_the_default(write, part):
     assert marks(Plan(["x"])) == before
 
 
+@pytest.mark.parametrize("character", ["\x00", "\x1b", "\x7f", "\x85", "\ufffe"])
+@pytest.mark.parametrize("key", ["title", "caption", "agents"])
+def test_characters_that_no_figure_can_show_are_refused(write, key, character):
+    """matplotlib would write them into an SVG that no browser opens."""
+    text = f"a{character}b"
+    write(
+        "experiments",
+        "x",
+        experiment(**{key: {text: {"agent": "mac"}} if key == "agents" else text}),
+    )
+    with pytest.raises(ConfigError) as caught:
+        Experiment("x")
+    line = str(caught.value)
+    where = f"x.yaml: agents.{text!r}: a label" if key == "agents" else f"x.yaml: {key}: a text"
+    assert f"{where} cannot hold the character {character!r}; found {text!r}" in line
+    assert character not in line and "\n" not in line
+
+
+def test_a_caption_may_have_lines_and_a_label_any_script(write):
+    write(
+        "experiments",
+        "x",
+        experiment(caption="one\n\ttwo\n", title="λ → ∞", agents={"MAC (λ, №2)": {"agent": "mac"}}),
+    )
+    assert Experiment("x").cells[0].label == "MAC (λ, №2)"
+    write("experiments", "y", experiment(agents={"two\nlines": {"agent": "mac"}}))
+    with pytest.raises(ConfigError, match="a label cannot hold"):
+        Experiment("y")
+
+
 def test_overrides_and_suite_lines_that_change_nothing_are_refused(write):
     write("experiments", "x", experiment())
     write("agents", "mac", {"overrides": {"cube-*": {"discount": 0.999}}})
