@@ -217,7 +217,7 @@ def test_the_seed_decides_the_initial_parameters(name, mode):
     assert not torch.equal(flat(1), flat(2))
 
 
-def make_trainer(name, mode, folder, view=None, stage=None, save_every_s=1e9):
+def make_trainer(name, mode, folder, view=None, stage=None, save_every_s=1e9, openers=()):
     agent = build(name, mode)
     settings = Settings(
         name="joint",
@@ -232,7 +232,7 @@ def make_trainer(name, mode, folder, view=None, stage=None, save_every_s=1e9):
     )
     view = view or View(agent.spaces.goal_dim)
     parts = agent.parts if stage is None else {stage: agent.parts[stage]}
-    return Trainer(parts, settings, view, None, folder, folder / "resume")
+    return Trainer(parts, settings, view, None, folder, folder / "resume", openers)
 
 
 class Interrupting(View):
@@ -282,6 +282,44 @@ def test_stopping_and_going_on_equals_never_stopping_byte_for_byte(name, mode, s
         assert (tmp_path / "cut" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes(), (
             file
         )
+
+
+class Notes:
+    """A writer that remembers what it was given, by the step it was opened at."""
+
+    def __init__(self):
+        self.steps, self.ends = {}, []
+
+    def open(self, step):
+        self.now = self.steps.setdefault(step, [])
+        return self
+
+    def write(self, row):
+        self.now.append(row["step"])
+
+    def close(self, *, finished):
+        self.ends.append(finished)
+
+
+def failing(step):
+    raise OSError("unreachable")
+
+
+def test_writers_see_each_row_once_and_change_no_byte(tmp_path):
+    make_trainer("mac", "reward", tmp_path / "plain").run()
+    notes = Notes()
+
+    def trainer(view=None):
+        openers = [notes.open, failing]
+        return make_trainer("mac", "reward", tmp_path / "seen", view, openers=openers)
+
+    with pytest.raises(Interrupted):
+        trainer(Interrupting(0, 5)).run()
+    trainer().run()
+    assert notes.steps == {0: [2, 4], 5: [6]} and notes.ends == [False, True]
+    for file in ("step3.safetensors", "checkpoint.safetensors", "metrics.csv"):
+        one, other = (tmp_path / folder / file for folder in ("plain", "seen"))
+        assert one.read_bytes() == other.read_bytes(), file
 
 
 class Breaking(View):

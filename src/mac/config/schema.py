@@ -7,14 +7,28 @@ this project started from), summarised in docs/agents.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 # YAML has no tuples: the list itself may be converted, its numbers may not.
 Widths = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1, strict=False)]
 Count = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+def distinct(items: Sequence[Any]) -> Sequence[Any]:
+    """Validator: no item is listed twice."""
+    for item in items:
+        if items.count(item) > 1:
+            raise ValueError(f"{item} is listed twice")
+    return items
+
+
+Writers = Annotated[
+    tuple[Literal["tensorboard", "wandb"], ...], Field(strict=False), AfterValidator(distinct)
+]
 
 _WIDTHS = (1024, 1024, 1024, 1024)
 _SHARED = ("steps", "batch_size", "optimiser")  # a stage without its own takes the top level's
@@ -249,6 +263,9 @@ class ComputeConfig(Model):
         "float32", description="of actor and critic inside rollouts; [F] float32"
     )
     save_every_s: float = Field(60.0, gt=0.0, description="seconds between resumable saves")
+    writers: Writers = Field(
+        (), description="where a training's log goes beside metrics.csv; see docs/watch.md"
+    )
 
 
 class AgentConfig(Model):

@@ -14,19 +14,13 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from mac.agents.base import Agent, agent_class
 from mac.config.load import Layer, Resolved, matching, refuse_idle, resolve
+from mac.config.schema import distinct
 from mac.envs.registry import EnvSpec
 from mac.errors import ConfigError
 from mac.io import read_yaml
 
-
-def _distinct(numbers: list[int]) -> list[int]:
-    if len(set(numbers)) < len(numbers):
-        raise ValueError("a number is listed twice")
-    return numbers
-
-
 Numbers = Annotated[
-    list[Annotated[int, Field(ge=0, strict=True)]], Field(min_length=1), AfterValidator(_distinct)
+    list[Annotated[int, Field(ge=0, strict=True)]], Field(min_length=1), AfterValidator(distinct)
 ]
 
 

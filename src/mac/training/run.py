@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from mac.nets.mlp import Init
 from mac.training import checkpoint
 from mac.training.device import choose_device, prepare
 from mac.training.trainer import Settings, Trainer, checkpoint_name
+from mac.training.watchers import openers
+from mac.training.writers import Opener
 from mac.types import Spaces
 
 if TYPE_CHECKING:
@@ -84,13 +86,14 @@ def view(job: Job, config: AgentConfig, store: Store, split: str) -> Chunks:
 def train(job: Job) -> None:
     """Train one stage, or all jointly, and write its weights, ``metrics.csv`` and ``run.yaml``."""
     agent = build_agent(job)
+    watchers = openers(agent.config.compute.writers, job.directory, job.config)
     with job.recorded() as known:
         device = prepare(agent.config.compute)
         known["device"] = str(device)
-        _train(job, agent, device)
+        _train(job, agent, device, watchers)
 
 
-def _train(job: Job, agent: Agent, device: torch.device) -> None:
+def _train(job: Job, agent: Agent, device: torch.device, watchers: Sequence[Opener]) -> None:
     config = agent.config
     store = Store.open(job.store)
     for name in job.stage.needs:
@@ -118,6 +121,5 @@ def _train(job: Job, agent: Agent, device: torch.device) -> None:
         save_every_s=config.compute.save_every_s,
     )
     held_out = view(job, config, store, "validation") if settings.validate_every else None
-    Trainer(
-        trained, settings, view(job, config, store, "train"), held_out, job.directory, job.resume
-    ).run()
+    data = view(job, config, store, "train")
+    Trainer(trained, settings, data, held_out, job.directory, job.resume, watchers).run()

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +17,11 @@ from torch import Tensor
 from mac.components.part import Part
 from mac.config.schema import OptimiserConfig
 from mac.errors import TrainingError
-from mac.io import atomic_write_text
 from mac.progress import progress
 from mac.rng import stream, torch_seed
 from mac.training import checkpoint
 from mac.training.update import Update, adam, learning_rate
+from mac.training.writers import Opener, writing
 from mac.types import Batch
 
 View = Any  # anything with sample(generator, batch_size) -> Batch of arrays
@@ -106,7 +104,7 @@ class Trainer:
     Writes ``step<N>.safetensors``, ``checkpoint.safetensors`` and ``metrics.csv``. Step k's batch
     and noise are functions of (seed, stage, k), so a resumed run repeats the uninterrupted one byte
     for byte. The resumable state lives apart from the outputs, which a workflow deletes when a job
-    fails.
+    fails. ``openers`` are of writers beside ``metrics.csv``.
     """
 
     def __init__(
@@ -117,10 +115,11 @@ class Trainer:
         held_out: View | None,
         directory: Path,
         resume: Path,
+        openers: Sequence[Opener] = (),
     ) -> None:
         self.parts, self.settings = dict(parts), settings
         self.view, self.held_out = view, held_out
-        self.directory, self.resume = directory, resume
+        self.directory, self.resume, self.openers = directory, resume, openers
         for part in self.parts.values():
             part.to(settings.device)
         self.optimiser = adam(list(self.parts.values()), settings.optimiser)
@@ -152,6 +151,9 @@ class Trainer:
         with (
             _catch_signals() as signalled,
             progress(s.steps, "step", s.name, initial=self.state.step) as bar,
+            writing(
+                self.directory / "metrics.csv", self.state.rows, self.state.step, self.openers
+            ) as write,
         ):
             while self.state.step < s.steps:
                 step = self.state.step
@@ -172,6 +174,8 @@ class Trainer:
                     self._log(step, metrics)
                 if s.validate_every and (step % s.validate_every == 0 or step == s.steps):
                     self._validate(step)
+                if self.state.rows and self.state.rows[-1]["step"] == step:
+                    write(self.state.rows[-1])
                 if step in s.checkpoints:
                     self._write(step)
                 if (number or due) and step < s.steps:
@@ -179,7 +183,6 @@ class Trainer:
                     saved = time.monotonic()
                 if number:
                     raise Interrupted(number)
-        self._write_metrics()
         self.resume.unlink(missing_ok=True)
 
     def _check(self, finite: Tensor, metrics: Mapping[str, Tensor]) -> None:
@@ -260,11 +263,3 @@ class Trainer:
         self.optimiser.load(tensors, self.resume)
         best = {n: t for n, t in tensors.items() if n.startswith("best.")}
         self.state = _State(meta["step"], meta["rows"], meta["best"], best)
-
-    def _write_metrics(self) -> None:
-        names = ["step", *sorted({name for row in self.state.rows for name in row} - {"step"})]
-        text = io.StringIO()
-        writer = csv.DictWriter(text, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.state.rows)
-        atomic_write_text(self.directory / "metrics.csv", text.getvalue())

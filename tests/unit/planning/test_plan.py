@@ -136,6 +136,7 @@ ALWAYS = [
     ("compute.precision", "bf16", VALUES),
     ("compute.threads", 2, set()),
     ("compute.save_every_s", 2.0, set()),
+    ("compute.writers", ["tensorboard", "wandb"], set()),
     ("heads.hidden_dims", [8], HEADS),
     ("model.hidden_dims", [8], {"train_model"} | VALUES),
     ("model.layer_norm", False, {"train_model"} | VALUES),
