@@ -355,7 +355,7 @@ def bench() -> None:
 
 @bench.command("train")
 @click.option("--size", type=click.Choice(["quick", "paper"]), default="quick", show_default=True)
-@click.option("--rounds", type=int, default=None, help="rounds of measurement")
+@click.option("--rounds", type=click.IntRange(min=1), default=None, help="rounds of measurement")
 @click.option("--json", "as_json", is_flag=True, help="print nothing but JSON")
 def bench_train(size: str, rounds: int | None, as_json: bool) -> None:
     """CPU-seconds of one MAC update, of each stage's, and of the matrix products alone."""

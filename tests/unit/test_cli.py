@@ -65,6 +65,8 @@ def test_what_can_be_planned_is_planned(plan):
             {"schedule": "joint", "heads": {"keep": "best", "validate_every": 5}},
             ["x.yaml: heads.validate_every: schedule: joint"],
         ),
+        ({"mac": {}}, {"mode": "goal"}, ["x.yaml: mode: not a setting", "a suite of that mode"]),
+        ({"mac": {"set": {"agent": "flow_bc"}}}, {}, ["(agents.mac): agent: not a setting"]),
     ],
 )
 def test_impossible_values(plan, agents, values, parts):

@@ -134,6 +134,12 @@ def _read(path: Path, model: type[_File]) -> Any:
         raise ConfigError(message, file=path, key=key, found=found, expected=known) from None
 
 
+_FIXED = {
+    "agent": "write it as `agents: {LABEL: {agent: NAME}}`",
+    "mode": "choose a suite of that mode under `suites`",
+}
+
+
 @dataclass(frozen=True)
 class Cell:
     """One agent on one environment: the configuration, and the tasks it is compared on."""
@@ -223,6 +229,11 @@ class Experiment:
             ],
             agent.Config,
         )
+        for key, origin in resolved.origins.items():
+            if key in ("agent", "mode") and origin != "built in":
+                raise ConfigError(
+                    "not a setting", file=origin, key=key, remedy=_FIXED[key], found=None
+                )
         return Cell(label, agent, spec, tasks, resolved)
 
     def _layer(self, part: str, values: Mapping[str, Any] | None) -> Layer:

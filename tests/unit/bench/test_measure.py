@@ -13,6 +13,11 @@ def printed(*arguments):
     return json.loads(result.stdout)
 
 
+def test_no_rounds_measure_nothing():
+    result = CliRunner().invoke(main, ["bench", "train", "--rounds", "0"])
+    assert result.exit_code == 2 and "--rounds" in result.stderr
+
+
 def test_train_prints_the_costs_of_updates_and_of_their_floor():
     found = printed("train", "--size", "quick", "--rounds", "1", "--json")
     costs = ("joint_cpu_s", "joint_bf16_cpu_s", "floor_fp32_cpu_s", "floor_bf16_cpu_s")
