@@ -122,6 +122,16 @@ def evaluate(experiment: str, **names: Any) -> None:
 
 
 @main.command()
+@selecting()
+def diagnose(experiment: str, **names: Any) -> None:
+    """Look inside one run: its candidate chunks in numbers, an episode of each task on film."""
+    job = _claim("diagnose", experiment, **names)
+    from mac.evaluation.diagnose import diagnose as run
+
+    run(job)
+
+
+@main.command()
 @click.argument("experiment")
 @click.option(
     "--allow-missing", is_flag=True, help="a first look: of what is evaluated so far, as not built"

@@ -19,7 +19,7 @@ from mac.io import read_json, sha256_file, write_json
 # stamps' fingerprints, so that committed results are rebuilt.
 REVISIONS = {"aggregate": 3, "render": 3}
 # Of the files of ``aggregate``, those that hold the rows and what is known of their runs.
-ROWS = ("episodes.parquet", "model_error.csv", "runs.json")
+ROWS = ("episodes.parquet", "model_error.csv", "runs.json", "diagnostics.json")
 
 
 def stamp_path(folder: str | Path, rule: str, fingerprint: str) -> Path:

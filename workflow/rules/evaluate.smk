@@ -1,4 +1,4 @@
-# Evaluation of one run: all its checkpoints and tasks.
+# Evaluation of one run: all its checkpoints and tasks; and a look inside one, where the experiment asks for it.
 
 _rows = "results/stages/{task}/evaluate-{mark}/seed{seed}/{evaluator}.parquet"
 
@@ -19,3 +19,24 @@ rule evaluate:
         options=options_of(_rows),
     shell:
         "mac evaluate {params.options:q} > {log:q} 2>&1"
+
+
+_diagnosis = "results/stages/{task}/diagnose-{mark}/seed{seed}/diagnostics.json"
+
+
+rule diagnose:
+    input:
+        inputs_of(_diagnosis),
+    output:
+        _diagnosis,
+    log:
+        "logs/{task}/diagnose-{mark}/seed{seed}.log",
+    benchmark:
+        "benchmarks/{task}/diagnose-{mark}/seed{seed}.tsv"
+    threads: threads_of(_diagnosis)
+    resources:
+        gpu=gpus_of(_diagnosis),
+    params:
+        options=options_of(_diagnosis),
+    shell:
+        "mac diagnose {params.options:q} > {log:q} 2>&1"

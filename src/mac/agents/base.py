@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from mac.components.part import Part
+    from mac.components.select import BestOf
     from mac.config.schema import AgentConfig
     from mac.nets.mlp import Init
 
@@ -152,6 +153,14 @@ class Agent:
         Every noise tensor has leading dimension B.
         """
         raise NotImplementedError
+
+    @property
+    def rejection(self) -> BestOf | None:
+        """The rejection sampler that ``act`` is, from ``noise["z"]`` (B, N, n A); None without one.
+
+        What it does is diagnosed with the rollouts of the part ``value``, which such an agent has.
+        """
+        return None
 
     def value(self, observations: torch.Tensor, goals: torch.Tensor) -> torch.Tensor | None:
         """Predicted values (B,) of the acting policy; None where an agent has no value function."""

@@ -73,10 +73,14 @@ class MAC(Agent):
         """One noise vector for each candidate."""
         return {"z": (self.config.evaluate.num_candidates, self.chunk_dim)}
 
+    @property
+    def rejection(self) -> c.BestOf | None:
+        """Best of N candidate chunks by the critic."""
+        return c.BestOf(self.behaviour, self.values.critic)
+
     def act(self, observations: Tensor, goals: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
-        """Best of N candidate chunks by the critic; see :meth:`Agent.act`."""
-        best = c.BestOf(self.behaviour, self.values.critic)
-        return best(observations, goals, noise["z"].transpose(0, 1))
+        """Chunks that rejection leaves; see :meth:`Agent.act`."""
+        return self.rejection(observations, goals, noise["z"].transpose(0, 1))
 
     def value(self, observations: Tensor, goals: Tensor) -> Tensor:
         """Value of the acting policy, in units of chunk rewards."""

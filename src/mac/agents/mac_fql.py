@@ -92,6 +92,8 @@ class MACFQL(MAC):
         metrics = {"distill_loss": distill, "q_loss": q_loss}
         return [c.Loss("actor_loss", loss, [self.actor], metrics)]
 
+    rejection = None  # a single sample acts
+
     @property
     def act_noise(self) -> dict[str, tuple[int, ...]]:
         """One noise vector: a single sample, no rejection."""

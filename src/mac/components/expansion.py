@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from mac.components.dynamics import Dynamics
 from mac.components.imagine import Trajectory, imagine
@@ -99,6 +99,30 @@ class ValueExpansion(Part):
         with frozen(self._acting, self.precision):
             return imagine(self._frozen[0], self.act, start, goals, noise["rollout_z"])
 
+    def bootstrap(self, states: Tensor, goals: Tensor) -> Tensor:
+        """Values (...) at which returns end."""
+        values = self.values
+        return self.head.decode(
+            (values.target_value if self.target_network else values.value)(states, goals)
+        )
+
+    @torch.no_grad()
+    def outlook(self, start: Tensor, goals: Tensor, first: Tensor, noise: Tensor) -> Tensor:
+        """Imagined returns (B,) of chunks: each taken first, then the acting rule, then the value.
+
+        Args:
+            start: (B, O).
+            goals: (B, G).
+            first: (B, n, A).
+            noise: (H, *lead, B, D), of the acting rule; its first row goes unused.
+        """
+        model, outcome = self._frozen
+        trajectory = imagine(model, self.act, start, goals, noise, first)
+        states, goals = trajectory.observations, trajectory.goals
+        rewards, masks = outcome(states[:-1], goals[:-1], trajectory.actions)
+        final = self.bootstrap(states[-1:], goals[-1:])
+        return lambda_returns(rewards, masks, final, self.return_discount, 1.0)[0]
+
     def losses(self, batch: Batch, noise: Noise) -> list[Loss]:
         """Squared (or cross-entropy) error of V against returns at each step, of Q at the first."""
         values, decode = self.values, self.head.decode
@@ -106,11 +130,10 @@ class ValueExpansion(Part):
         states, goals = trajectory.observations, trajectory.goals
         with torch.no_grad():
             rewards, masks = self._frozen[1](states[:-1], goals[:-1], trajectory.actions)
-            bootstrap = values.target_value if self.target_network else values.value
             first = (
                 1 if self.td_lambda < 1.0 else self.rollout_length
             )  # at lambda = 1 only V(s_H) counts
-            next_values = decode(bootstrap(states[first:], goals[first:]))
+            next_values = self.bootstrap(states[first:], goals[first:])
             returns = lambda_returns(
                 rewards, masks, next_values, self.return_discount, self.td_lambda
             )

@@ -27,15 +27,22 @@ class Trajectory:
 
 
 def imagine(
-    model: Dynamics, act: Acting, start: Tensor, goals: Tensor, noise: Tensor
+    model: Dynamics,
+    act: Acting,
+    start: Tensor,
+    goals: Tensor,
+    noise: Tensor,
+    first: Tensor | None = None,
 ) -> Trajectory:
     """Trajectory from start states (B, O) with goals (B, G); noise (H, ...) feeds the acting rule.
 
-    States are not clipped and rollouts do not stop at success. Call it without gradients.
+    ``first``, chunks (B, n, A), is taken in the first step instead of the acting rule's own. States
+    are not clipped and rollouts do not stop at success. Call it without gradients.
     """
     state, states, chunks = start, [start], []
-    for step_noise in noise:
-        chunk = act(state, goals, step_noise)
+    for step, step_noise in enumerate(noise):
+        given = first is not None and step == 0
+        chunk = first if given else act(state, goals, step_noise)
         state = model(state, chunk)
         chunks.append(chunk)
         states.append(state)

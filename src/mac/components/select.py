@@ -23,11 +23,14 @@ class BestOf:
     def __init__(self, behaviour: Part, critic: Scalar) -> None:
         self.behaviour, self.critic = behaviour, critic
 
+    def propose(self, observations: Tensor, goals: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Candidates (N, B, n, A) and scores (N, B) for (B, O), (B, G) and noise (N, B, n A)."""
+        candidates = self.behaviour.sample(observations, goals, noise)
+        return candidates, self.critic(observations, goals, flat(candidates))
+
     def __call__(self, observations: Tensor, goals: Tensor, noise: Tensor) -> Tensor:
         """Chunks (B, n, A) for (B, O), (B, G) and noise (N, B, n A)."""
-        candidates = self.behaviour.sample(observations, goals, noise)
-        scores = self.critic(observations, goals, flat(candidates))
-        return best_of(candidates, scores)
+        return best_of(*self.propose(observations, goals, noise))
 
 
 Acting = Callable[[Tensor, Tensor, Tensor], Tensor]

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from mac.envs.offscreen import Camera
 from mac.envs.registry import EnvSpec, Transition
 from mac.errors import ConfigError, DataError
 
@@ -75,6 +76,7 @@ class Simulation:
     def __init__(self, spec: EnvSpec, mode: str) -> None:
         self._spec, self._mode = spec, mode
         self._env: Any = None
+        self._camera: Camera | None = None
         self._task = 0
         self._steps = 0
 
@@ -114,9 +116,25 @@ class Simulation:
             success=bool(info["success"]),
         )
 
+    def picture(self, size: int) -> np.ndarray:
+        """The present state; see :class:`mac.envs.registry.Simulation`."""
+        env = self._env.unwrapped
+        manipulation = _family(self._spec) != "maze"
+        model, data = (env._model, env._data) if manipulation else (env.model, env.data)
+        if self._camera is None or self._camera.model is not model:
+            self._free_camera()
+            self._camera = Camera(model, size)
+        return self._camera.shot(data)
+
     def close(self) -> None:
         """Free the simulator."""
+        self._free_camera()
         self._env = None
+
+    def _free_camera(self) -> None:
+        if self._camera is not None:
+            self._camera.close()
+            self._camera = None
 
     def _make(self, task: int) -> Any:
         bound = task if self._mode == "reward" else 0

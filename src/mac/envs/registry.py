@@ -139,6 +139,9 @@ class Simulation(Protocol):
     def step(self, action: np.ndarray) -> Transition:
         """Apply one action (A,)."""
 
+    def picture(self, size: int) -> np.ndarray:
+        """The present state as (size, size, 3) uint8; :class:`DeviceError` where none is drawn."""
+
     def close(self) -> None:
         """Free the simulator."""
 

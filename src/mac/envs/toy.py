@@ -101,6 +101,18 @@ class Simulation:
             success=success,
         )
 
+    def picture(self, size: int) -> np.ndarray:
+        """The table from above: the target a green disc, the mass a dark one."""
+        across = np.linspace(-1, 1, size)
+        places = np.stack(np.meshgrid(across, -across), axis=-1)
+        picture = np.full((size, size, 3), 245, np.uint8)
+        for place, radius, colour in (
+            (self._target, TOLERANCE, (120, 190, 130)),
+            (self._position, TOLERANCE / 2, (40, 60, 90)),
+        ):
+            picture[np.linalg.norm(places - place, axis=-1) <= radius] = colour
+        return picture
+
     def close(self) -> None:
         """Nothing to free."""
 

@@ -126,6 +126,14 @@ class Episodes:
             step.successes[slot] = one.success
         return step
 
+    def picture(self, slot: int, size: int) -> np.ndarray:
+        """What a slot looks like now: (size, size, 3) uint8.
+
+        Raises:
+            DeviceError: where this machine cannot draw it.
+        """
+        return self._call("picture", {slot: (size,)})[slot]
+
     def close(self) -> None:
         """End the workers and free the simulators."""
         for _, group in self._groups:

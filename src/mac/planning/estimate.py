@@ -56,6 +56,9 @@ def _seconds(job: Job, rates: dict[str, Any]) -> Iterator[tuple[str, float]]:
         episodes = config["evaluate"]["episodes"] * len(job.tasks) * len(job.checkpoints)
         longest = max(job.environment.max_episode_steps, config["evaluate"]["value_horizon"] or 0)
         yield "cpu", episodes * longest / rates["simulator"]["steps_per_s"]
+    elif job.rule == "diagnose":
+        steps = len(job.tasks) * job.environment.max_episode_steps
+        yield "cpu", steps / rates["simulator"]["steps_per_s"]
     elif job.rule == "collect":
         steps = config["data"]["train_episodes"] * 1.1 * config["data"]["episode_length"]
         yield "cpu", steps / rates["collector"]["steps_per_s"]

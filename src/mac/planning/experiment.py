@@ -99,6 +99,9 @@ class ExperimentFile(_File):
     requires_gpu: bool = False
     paper: str | None = None
     baseline: str | None = None
+    diagnose: bool = Field(
+        False, description="look inside the first seed's runs: candidates, and films of episodes"
+    )
 
 
 def config_folders() -> list[Path]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ RESULTS = Path("results")
 STAGES = RESULTS / "stages"
 
 # Raised when the numbers of a step other than training change; see mac.agents.base.Stage for those.
-REVISIONS = {"collect": 1, "fetch": 1, "build": 1, "evaluate": 1}
+REVISIONS = {"collect": 1, "fetch": 1, "build": 1, "evaluate": 1, "diagnose": 1}
 
 _EVALUATOR_READS = {
     "episodes": (
@@ -247,6 +247,7 @@ class Plan:
         self.experiments = {name: Experiment(name) for name in names}
         self._jobs: dict[Path, Job] = {}
         self.runs: dict[str, list[Run]] = {}
+        self.diagnoses: dict[str, list[Run]] = {}
         self.final: dict[str, Job] = {}
         for experiment in self.experiments.values():
             self._add_experiment(experiment)
@@ -303,16 +304,19 @@ class Plan:
         return self._jobs.setdefault(Path(job.outputs[0]), job)
 
     def _add_experiment(self, experiment: Experiment) -> None:
-        runs = []
+        runs, diagnoses = [], []
         for cell in experiment.cells:
             store = self._store(experiment.name, cell)
             for seed in experiment.file.seeds:
                 for tasks in _groups(cell):
-                    job = self._run(experiment.name, cell, store, seed, tasks)
+                    trained, job = self._run(experiment.name, cell, store, seed, tasks)
                     runs.append(Run(cell.label, job))
+                    first = experiment.file.diagnose and seed == experiment.file.seeds[0]
+                    if first and job.evaluator == "episodes":
+                        diagnoses.append(Run(cell.label, self._diagnose(trained, job)))
         if runs:
-            self.runs[experiment.name] = runs
-            self._report(experiment, runs)
+            self.runs[experiment.name], self.diagnoses[experiment.name] = runs, diagnoses
+            self._report(experiment, runs, diagnoses)
 
     def _store(self, experiment: str, cell: Cell) -> Job:
         data, spec = cell.resolved.config.data, cell.environment
@@ -425,7 +429,7 @@ class Plan:
 
     def _run(
         self, experiment: str, cell: Cell, store: Job, seed: int, tasks: tuple[int, ...]
-    ) -> Job:
+    ) -> tuple[dict[str, Job], Job]:
         """Training and evaluation of an agent on one task (goal mode: all of an environment's)."""
         config, spec, agent = cell.resolved.config, cell.environment, cell.agent
         number = tasks[0] if config.mode == "reward" else None
@@ -456,7 +460,7 @@ class Plan:
         mark = fingerprint(content)
         named = number is not None and agent.evaluator == "episodes"
         task = task_name(spec, config.mode, number) if named else spec.dataset
-        return self._add(
+        return trained, self._add(
             Job(
                 "evaluate",
                 experiment=experiment,
@@ -477,7 +481,31 @@ class Plan:
             )
         )
 
-    def _report(self, experiment: Experiment, runs: list[Run]) -> None:
+    def _diagnose(self, trained: Mapping[str, Job], evaluation: Job) -> Job:
+        """A look inside an evaluated run, with every part that was trained for it.
+
+        All that it reads is in the fingerprints of these parts and of the evaluation.
+        """
+        content = {
+            "stage": "diagnose",
+            "revision": REVISIONS["diagnose"],
+            "evaluation": evaluation.fingerprint,
+            "upstream": {role: job.fingerprint for role, job in trained.items()},
+        }
+        mark = fingerprint(content)
+        return self._add(
+            replace(
+                evaluation,
+                rule="diagnose",
+                fingerprint=mark,
+                directory=STAGES / evaluation.task / f"diagnose-{mark}" / f"seed{evaluation.seed}",
+                files=("diagnostics.json",),
+                upstream={"store": evaluation.upstream["store"], **trained},
+                checkpoints=evaluation.checkpoints[-1:],
+            )
+        )
+
+    def _report(self, experiment: Experiment, runs: list[Run], diagnoses: list[Run]) -> None:
         """Aggregation and rendering; their stamps carry the fingerprint that fixed names cannot."""
         labels = {cell.label: cell for cell in experiment.cells}
         rules = {cell.resolved.config.report.checkpoint for cell in experiment.cells}
@@ -497,6 +525,9 @@ class Plan:
             "no_data": experiment.unavailable,
         }
         inputs = {f"{r.label} {r.job.task} {r.job.seed}": r.job for r in runs}
+        if diagnoses:
+            content["diagnoses"] = sorted([r.label, r.job.fingerprint] for r in diagnoses)
+            inputs |= {f"{r.label} {r.job.task} diagnosis": r.job for r in diagnoses}
         aggregate = self._stamp("aggregate", experiment.name, content, inputs)
         content = {
             "rule": "render",

@@ -16,7 +16,7 @@ def threads(job: Job) -> int:
 
 def gpus(job: Job) -> int:
     """GPUs: one where the job will use one, which is found without torch; none otherwise."""
-    if not (job.rule.startswith("train_") or job.rule == "evaluate"):
+    if not (job.rule.startswith("train_") or job.rule in ("evaluate", "diagnose")):
         return 0
     device = job.config["compute"]["device"]
     return int(device.startswith("cuda") or (device == "auto" and bool(visible())))

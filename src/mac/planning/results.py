@@ -39,12 +39,13 @@ def aggregate_inputs(plan: Plan, experiment: str) -> dict[str, Any]:
         "baseline": plan.experiments[experiment].file.baseline,
         "no_data": plan.experiments[experiment].unavailable,
         "fingerprint": plan.find("aggregate", experiment=experiment).fingerprint,
-        "artefacts": _artefacts([run.job for run in runs]),
+        "diagnoses": {run.job.outputs[0]: run.label for run in plan.diagnoses[experiment]},
+        "artefacts": _artefacts([run.job for run in (*runs, *plan.diagnoses[experiment])]),
     }
 
 
 def _artefacts(evaluations: list[Job]) -> dict[str, str]:
-    """Fingerprints of the evaluations and of all they rest on, by folder."""
+    """Fingerprints of evaluations and diagnoses, and of all they rest on, by folder."""
     jobs = [job for evaluation in evaluations for job in (evaluation, *evaluation.ancestors())]
     return {str(job.directory): job.fingerprint for job in jobs}
 

@@ -12,6 +12,7 @@ from mac.errors import ConfigError, DataError
 from mac.io import read_json, write_json
 from mac.provenance import gather
 from mac.stamps import write_stamp
+from mac.stats.diagnoses import Diagnoses
 from mac.stats.rows import EvaluationInput, check_one_protocol, write
 from mac.stats.scores import (
     MODEL_ERROR,
@@ -37,6 +38,7 @@ def aggregate(
     checkpoint: str = "last",
     baseline: str | None = None,
     no_data: Mapping[str, str] | None = None,
+    diagnoses: Mapping[str, str] | None = None,
     artefacts: Mapping[str, str] | None = None,
     root: str | Path = ".",
     allow_missing: bool = False,
@@ -47,7 +49,8 @@ def aggregate(
 
     Writes into ``out_dir`` (``results/<experiment>``), with equal bytes for equal rows:
     ``episodes.parquet``, ``scores.csv``, ``summary.json`` (``model_error.csv`` instead of the first
-    two for the evaluator ``model_error``); ``runs.json``, with the runs' times; and the stamp
+    two for the evaluator ``model_error``); ``runs.json``, with the runs' times;
+    ``diagnostics.json`` and ``films``, where runs were diagnosed; and the stamp
     ``built/aggregate-<fingerprint>.json``. Agents and tasks appear in tables in the order in which
     ``evaluations`` first names them.
 
@@ -59,6 +62,7 @@ def aggregate(
         checkpoint: which checkpoints are reported, ``last`` or ``mean_last_3``.
         baseline: label that every other agent is compared with; None compares all pairs.
         no_data: environments left out because their data cannot be had, and why.
+        diagnoses: label by path of every diagnosis.
         artefacts: fingerprint by folder of everything the rows rest on, for ``runs.json``; see
             :func:`mac.provenance.gather`.
         root: folder that the paths of ``evaluations`` are relative to.
@@ -89,6 +93,7 @@ def aggregate(
         raise DataError("no evaluation of this experiment exists", file=out)
     rows = pd.concat([source.rows(run) for run in present], ignore_index=True)
     hashes = {run.path: source.sha256(run) for run in present}
+    looks = Diagnoses.read(diagnoses or {}, source, allow_missing)
     runs = gather(artefacts or {}, root, lambda: source.runs)
     played = evaluations[0].evaluator == "episodes"
     if played:
@@ -112,9 +117,10 @@ def aggregate(
     if runs:
         write_json(out / "runs.json", runs)
         names.append("runs.json")
+    names += looks.write(out)
     files = [out / name for name in sorted(names)]
     mark = f"{fingerprint}-in-part" if missing else fingerprint
-    return [*files, write_stamp(out, "aggregate", mark, files, hashes)]
+    return [*files, write_stamp(out, "aggregate", mark, files, hashes | looks.hashes)]
 
 
 def _check_runs(

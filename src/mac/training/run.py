@@ -47,6 +47,8 @@ def _load(agent: Agent, parts: Mapping[str, Part], path: Path) -> None:
 def load_agent(job: Job, step: int) -> Agent:
     """The agent as it acted at ``step`` of its last stage, on the job's device, in evaluation mode.
 
+    Parts that the job does not use keep their initial weights.
+
     Stages before the last one contribute their final weights; under the joint schedule all parts
     are of ``step``.
     """
@@ -56,7 +58,7 @@ def load_agent(job: Job, step: int) -> Agent:
         _load(agent, agent.parts, weights_file(job.upstream["joint"], step))
     else:
         last = agent.acts_with[-1]
-        for name in agent.acts_with:
+        for name in agent.parts.keys() & job.upstream.keys():
             source = job.upstream[name]
             at = step if name == last else source.steps
             _load(agent, {name: agent.parts[name]}, weights_file(source, at))
