@@ -20,6 +20,7 @@ RULES = {
     "train_behaviour": 2,
     "train_value": 4,
     "evaluate": 8,
+    "diagnose": 4,
     "aggregate": 1,
     "render": 1,
 }

@@ -5,12 +5,14 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from mac.report.claims import Claims
 from mac.report.costs import NOT_RECORDED, Records, cost_table
+from mac.report.diagnoses import Film, candidates_table, film_notes, films
 from mac.report.tables import (
     Table,
     comparison_table,
@@ -28,12 +30,14 @@ from mac.report.verdicts import Comparison, not_run_table, paper_table
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report: names of its figures, and its tables."""
+    """A part of the report: names of its figures, its tables, its films and notes on them."""
 
     name: str
     title: str
     figures: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()
+    films: tuple[Film, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def _section(name: str, title: str, figures: Sequence[str], *tables: Table | None) -> Section:
@@ -76,6 +80,23 @@ def sections(
         ),
         _section("statistics", "Estimates and intervals", [], statistics_table(summary)),
         _section("values", "Value estimates against true returns", [], value_table(summary)),
+    ]
+
+
+def diagnosis_sections(
+    entries: Sequence[Mapping[str, Any]], summary: Mapping[str, Any], folder: Path
+) -> list[Section]:
+    """What was found inside single runs; on the page alone, since it is no result.
+
+    Args:
+        entries: of :func:`mac.stats.diagnoses.read_diagnoses`.
+        summary: content of ``summary.json``.
+        folder: the experiment's, where the films are.
+    """
+    shown = films(entries, summary, folder)
+    return [
+        _section("candidates", "Best of N", [], candidates_table(entries, summary)),
+        Section("films", "Episodes", films=tuple(shown), notes=tuple(film_notes(shown))),
     ]
 
 

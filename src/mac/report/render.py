@@ -17,11 +17,12 @@ from mac.report.drawing import inline
 from mac.report.figures import THEMED, draw
 from mac.report.fill import fill
 from mac.report.flat import csv_table
-from mac.report.page import cost_section, facts, sections, traces
+from mac.report.page import cost_section, diagnosis_sections, facts, sections, traces
 from mac.report.tables import notes
 from mac.report.verdicts import comparisons, counted
 from mac.stamps import check_stamp, withdraw, write_stamp
 from mac.stats.aggregate import read_summary
+from mac.stats.diagnoses import read_diagnoses
 from mac.stats.scores import read_runs
 
 ROWS = {"episodes": "scores.csv", "model_error": "model_error.csv"}
@@ -84,7 +85,11 @@ def render(folder: str | Path, config: RenderConfig, *, fingerprint: str) -> lis
     path = folder / "runs.json"
     records = Records(read_json(path) if path.is_file() else {})
     report = {
-        "sections": [*parts, cost_section(summary, runs, records)],
+        "sections": [
+            *parts,
+            *diagnosis_sections(read_diagnoses(folder), summary, folder),
+            cost_section(summary, runs, records),
+        ],
         "figures": {
             figure.name: {
                 "svg": inline(
