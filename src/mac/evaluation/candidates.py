@@ -70,7 +70,7 @@ def diagnose_candidates(
         "rank": rank_correlation(scores, returns),
         "distance": nearest(kept, near),
         "data_distance": nearest(batch.actions, near),
-        "kl_bound": float(np.log(count) - (count - 1) / count),
+        "kl_bound": kl_bound(count),
     }
 
 
@@ -87,6 +87,11 @@ def imagined_returns(
     noise = stream(seed, "diagnose", "rollouts").standard_normal(shape, dtype=np.float32)
     noise = torch.as_tensor(noise, dtype=states.dtype, device=states.device)
     return torch.stack([values.outlook(states, goals, first, noise) for first in chunks])
+
+
+def kl_bound(candidates: int) -> float:
+    """Most that the chosen one's distribution diverges from the candidates' own, in nats."""
+    return float(np.log(candidates) - (candidates - 1) / candidates)
 
 
 def rank_correlation(scores: np.ndarray, returns: np.ndarray) -> float | None:

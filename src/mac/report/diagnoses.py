@@ -14,7 +14,6 @@ from PIL import Image
 from mac.report.tables import MINUS, Cell, Column, Row, Table, count, magnitude, plain, short_task
 
 Entries = Sequence[Mapping[str, Any]]
-NUMBERS = ("gap", "spread", "distance", "data_distance")
 
 
 @dataclass(frozen=True)
@@ -34,15 +33,16 @@ def candidates_table(entries: Entries, summary: Mapping[str, Any]) -> Table | No
     shown = [entry for entry in entries if entry["candidates"] is not None]
     if not shown:
         return None
-    titles = ("N", "critic gap", "rank corr.", "spread", "distance", "of data", "KL at most")
+    titles = ("N", "critic gap", "rank corr.", "spread", "distance", "of data", "KL ≤")
     columns = (Column("best of N", "l"), Column("agent", "l"), *map(Column, titles))
     rows = []
     for entry in shown:
         found = entry["candidates"]
-        gap, *others = (Cell(magnitude(found[key])) for key in NUMBERS)
+        gap = Cell(magnitude(found["gap"]))
+        others = (Cell(plain(found[key])) for key in ("spread", "distance", "data_distance"))
         rank = Cell(MINUS, muted=True) if found["rank"] is None else Cell(_correlation(found))
         cells = (Cell(_place(entry, summary)), Cell(entry["label"]), Cell(str(found["candidates"])))
-        bound = Cell(f"{plain(found['kl_bound'])} nats")
+        bound = Cell(plain(found["kl_bound"]))
         rows.append(Row((*cells, gap, rank, *others, bound)))
     return Table("candidates", "Best of N", columns, tuple(rows), _notes(shown))
 
@@ -61,10 +61,10 @@ def _notes(shown: Entries) -> tuple[str, ...]:
         " candidates between their scores and the returns that the model imagines when each is"
         f" taken first ({'–'.join(map(str, chunks))} chunks, then V); near 0, the critic's choice"
         " is not the model's.",
-        "In action units, as root mean square over a chunk: spread, the candidates' standard"
-        " deviation; distance, from the chosen chunk to the nearest of a sample of training chunks;"
-        " of data, the same for held-out chunks. KL at most: log N − (N − 1)/N bounds how far"
-        " choosing leads away from what proposes.",
+        "In action units: spread, the candidates' standard deviation, mean over coordinates;"
+        " distance, root mean square over a chunk, from the chosen one to the nearest of some"
+        " training chunks; of data, the same for held-out chunks. KL ≤: log N − (N − 1)/N nats, the"
+        " most by which choosing leads away from what proposes.",
     )
 
 
