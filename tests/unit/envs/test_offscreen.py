@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mac.envs import ogbench, offscreen
+from mac.envs import offscreen, ogbench
 from mac.errors import DeviceError
 from tests.specs import ROBOTS
 
