@@ -37,6 +37,13 @@ def test_smoke_runs_the_whole_chain(tmp_path):
     rows = pq.read_table(folder / "episodes.parquet")
     assert set(EPISODES.names) <= set(rows.column_names)
     assert rows.num_rows == 2 * 2 * 2 * (2 + 1)  # seeds, tasks, episodes; MAC has two checkpoints
+    page = (folder / "report.html").read_text()
+    assert 'id="candidates"' in page and 'id="films"' in page
+    looks = json.loads((folder / "diagnostics.json").read_text())
+    assert [one["candidates"] is not None for one in looks] == [
+        one["label"] == "mac" for one in looks
+    ]
+    assert project.committed(tmp_path / "clone").planned("smoke") == {}
     scores = pd.read_csv(folder / "scores.csv")
     assert list(scores.columns) == list(SCORES)
     assert len(scores) == 2 * 2 * 2

@@ -218,6 +218,28 @@ def test_data_are_built_anew_for_another_environment(write, fact):
     assert {name for name in before if before[name] == after[name]} == {"fetch"}
 
 
+def test_diagnoses_are_jobs_of_the_first_seed_and_change_no_other(write):
+    without, diagnosed = (
+        experiment(seeds=[4, 5], agents={"mac": None, "flow_bc": None}, diagnose=on)
+        for on in (False, True)
+    )
+    write("experiments", "x", without)
+    before = list(Plan(["x"]))
+    write("experiments", "x", diagnosed)
+    plan = Plan(["x"])
+    looks = [job for job in plan if job.rule == "diagnose"]
+    assert {(job.label, job.task_number, job.seed) for job in looks} == {
+        (label, task, 4) for label in ("mac", "flow_bc") for task in (1, 2)
+    }
+    reports = ("aggregate", "render")
+    kept = {job.outputs[0] for job in before if job.rule not in reports}
+    others = {job.outputs[0] for job in plan if job.rule not in (*reports, "diagnose")}
+    assert kept == others
+    assert plan.find("aggregate", experiment="x").needed()[-len(looks) :] == looks
+    inputs = aggregate_inputs(plan, "x")
+    assert list(inputs["diagnoses"]) == [job.outputs[0] for job in looks]
+
+
 def test_comments_and_order_change_nothing(write):
     content = experiment()
     write("experiments", "x", content)

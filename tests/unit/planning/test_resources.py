@@ -20,6 +20,7 @@ def job(rule, evaluator="", **compute):
         ("train_value", "cuda:1", ["0", "1"], 1),
         ("evaluate", "auto", ["0"], 1),
         ("evaluate", "cpu", ["0"], 0),
+        ("diagnose", "auto", ["0"], 1),
         ("collect", "auto", ["0"], 0),
         ("build", "cuda", ["0"], 0),
     ],
