@@ -313,7 +313,8 @@ class Plan:
                     runs.append(Run(cell.label, job))
                     first = experiment.file.diagnose and seed == experiment.file.seeds[0]
                     if first and job.evaluator == "episodes":
-                        diagnoses.append(Run(cell.label, self._diagnose(trained, job)))
+                        look = self._diagnose(experiment.name, cell, trained, job)
+                        diagnoses.append(Run(cell.label, look))
         if runs:
             self.runs[experiment.name], self.diagnoses[experiment.name] = runs, diagnoses
             self._report(experiment, runs, diagnoses)
@@ -481,10 +482,13 @@ class Plan:
             )
         )
 
-    def _diagnose(self, trained: Mapping[str, Job], evaluation: Job) -> Job:
+    def _diagnose(
+        self, experiment: str, cell: Cell, trained: Mapping[str, Job], evaluation: Job
+    ) -> Job:
         """A look inside an evaluated run, with every part that was trained for it.
 
-        All that it reads is in the fingerprints of these parts and of the evaluation.
+        All that it reads is in the fingerprints of these parts and of the evaluation, which another
+        experiment may share, and name differently, without asking for a diagnosis.
         """
         content = {
             "stage": "diagnose",
@@ -497,6 +501,10 @@ class Plan:
             replace(
                 evaluation,
                 rule="diagnose",
+                experiment=experiment,
+                label=cell.label,
+                config=cell.resolved.plain,
+                origins=cell.resolved.origins,
                 fingerprint=mark,
                 directory=STAGES / evaluation.task / f"diagnose-{mark}" / f"seed{evaluation.seed}",
                 files=("diagnostics.json",),

@@ -240,6 +240,15 @@ def test_diagnoses_are_jobs_of_the_first_seed_and_change_no_other(write):
     assert list(inputs["diagnoses"]) == [job.outputs[0] for job in looks]
 
 
+def test_a_diagnosis_is_named_by_the_experiment_that_asks_for_it(write):
+    write("experiments", "first", experiment(agents={"other": {"agent": "mac"}}))
+    write("experiments", "second", experiment(agents={"mac": None}, diagnose=True))
+    plan = Plan(["first", "second"])
+    assert {run.job.label for run in plan.runs["second"]} == {"other"}  # the runs are shared
+    looks = [job for job in plan if job.rule == "diagnose"]
+    assert {(job.experiment, job.label) for job in looks} == {("second", "mac")}
+
+
 def test_comments_and_order_change_nothing(write):
     content = experiment()
     write("experiments", "x", content)
