@@ -95,7 +95,7 @@ def _title(column: Column, columns: Sequence[Column]) -> str:
     text = column.title
     if column.group and text == MEAN:
         text = column.group
-    elif column.group and not text.startswith("95"):  # intervals follow what they are of
+    elif column.group and not column.is_interval:  # intervals follow what they are of
         text = f"{column.group} {text}"
     return text
 

@@ -16,6 +16,7 @@ from mac.report.diagnoses import Film, candidates_table, film_notes, films
 from mac.report.tables import (
     Table,
     comparison_table,
+    condensed,
     count,
     improvement_table,
     magnitude,
@@ -41,7 +42,9 @@ class Section:
 
 
 def _section(name: str, title: str, figures: Sequence[str], *tables: Table | None) -> Section:
-    return Section(name, title, tuple(figures), tuple(table for table in tables if table))
+    return Section(
+        name, title, tuple(figures), tuple(condensed(table) for table in tables if table)
+    )
 
 
 def sections(

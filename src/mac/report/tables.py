@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,11 @@ class Column:
     align: str = "r"
     group: str = ""
 
+    @property
+    def is_interval(self) -> bool:
+        """Whether it holds intervals of the column before it."""
+        return self.title.startswith("95 %")
+
 
 @dataclass(frozen=True)
 class Row:
@@ -72,6 +77,27 @@ class Table:
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = field(default=())
+
+
+def condensed(table: Table) -> Table:
+    """``table`` without intervals that no row has; a note names them and says why."""
+    said: dict[str, set[str]] = {}
+    for row in table.rows:
+        for column, cell in zip(table.columns, row.cells, strict=True):
+            if column.is_interval and cell.text:
+                said.setdefault(column.title, set()).add(cell.text if cell.muted else "")
+    dropped = {title: " or ".join(sorted(why)) for title, why in said.items() if "" not in why}
+    if not dropped:
+        return table
+    kept = [i for i, column in enumerate(table.columns) if column.title not in dropped]
+    whys = dict.fromkeys(dropped.values())
+    lists = (f"{why}: {', '.join(t for t in dropped if dropped[t] == why)}" for why in whys)
+    return replace(
+        table,
+        columns=tuple(table.columns[i] for i in kept),
+        rows=tuple(replace(row, cells=tuple(row.cells[i] for i in kept)) for row in table.rows),
+        notes=(f"Not shown, {'; '.join(lists)}.", *table.notes),
+    )
 
 
 def percent(value: float | None) -> str:

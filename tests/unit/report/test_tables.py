@@ -4,8 +4,14 @@ import pytest
 
 from mac.report.claims import load
 from mac.report.tables import (
+    MEAN,
+    Cell,
+    Column,
+    Row,
+    Table,
     best,
     comparison_table,
+    condensed,
     interval,
     lines,
     magnitude,
@@ -221,3 +227,20 @@ def test_seeds_that_agree_are_marked_and_explained(tmp_path):
     summary = summary_of(tmp_path, {"mac": 1.0, "flow_bc": 0.0}, seeds=4)
     assert column(score_table(summary, None), "95 % seeds", "mac")[0].plain.endswith("]°")
     assert "° all seeds agree" in " ".join(notes(summary))
+
+
+def test_intervals_that_no_row_has_are_named_in_a_note_instead():
+    columns = (Column("", "l"), Column(MEAN, group="a"), Column("95 % seeds", group="a"))
+    columns += (Column(MEAN, group="b"), Column("95 % seeds", group="b"), Column("95 % IQM"))
+    few, runs = Cell("too few seeds", muted=True), Cell("too few runs", muted=True)
+    blank, known = Cell(), Cell("[1.0, 2.0]")
+    none = Row((Cell("x"), Cell("1.5"), few, Cell("not run", muted=True), blank, runs))
+    table = condensed(Table("t", "T", columns, (none, none), ("more",)))
+    assert [column.title for column in table.columns] == ["", MEAN, MEAN]
+    assert [cell.plain for cell in table.rows[1].cells] == ["x", "1.5", "not run"]
+    note = "Not shown, too few seeds: 95 % seeds; too few runs: 95 % IQM."
+    assert table.notes == (note, "more")
+
+    one = Row((Cell("x"), Cell("1.5"), few, Cell("1.6"), known, known))
+    whole = Table("t", "T", columns, (none, one))
+    assert condensed(whole) is whole
