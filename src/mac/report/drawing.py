@@ -40,7 +40,7 @@ def inline(svg: bytes, name: str, alt: str, colours: Mapping[str, str]) -> Marku
         root.attrib.pop(key, None)
     root.set("role", "img")
     root.set("aria-label", alt)
-    root.set("style", f"max-width: {width * 4 / 3:g}px")  # points to pixels
+    root.set("style", f"--width: {width * 4 / 3:g}px")  # points to pixels
     return Markup(ElementTree.tostring(root, encoding="unicode"))
 
 
