@@ -18,8 +18,8 @@ from mac.io import read_json, sha256_file, write_json
 # Raised whenever the numbers (aggregate) or the look (render) of the same rows change. Part of the
 # stamps' fingerprints, so that committed results are rebuilt.
 REVISIONS = {"aggregate": 4, "render": 4}
-# Of the files of ``aggregate``, those that hold the rows and what is known of their runs.
-ROWS = ("episodes.parquet", "model_error.csv", "runs.json", "diagnostics.json")
+# Of the files of ``aggregate``, those that are computed from the others: rows, records, diagnoses.
+COMPUTED = ("scores.csv", "summary.json")
 
 
 def stamp_path(folder: str | Path, rule: str, fingerprint: str) -> Path:
@@ -80,7 +80,7 @@ def committed(folder: str | Path) -> Mapping[str, str]:
     failure = None
     for stamp in sorted((Path(folder) / "built").glob("aggregate-*.json")):
         try:
-            return check_stamp(stamp, ROWS)["evaluations"]
+            return check_stamp(stamp, but=COMPUTED)["evaluations"]
         except DataError as error:
             failure = error
     if failure is not None:
@@ -88,10 +88,10 @@ def committed(folder: str | Path) -> Mapping[str, str]:
     return {}
 
 
-def check_stamp(path: str | Path, only: Container[str] | None = None) -> dict[str, Any]:
+def check_stamp(path: str | Path, but: Container[str] = ()) -> dict[str, Any]:
     """Compare the files beside an existing stamp with what it recorded; returns its content.
 
-    ``only`` names those that matter; all where it is None.
+    ``but`` names files that may have changed.
 
     Raises:
         DataError: if the stamp is unreadable, or a file is missing or was changed since.
@@ -102,7 +102,7 @@ def check_stamp(path: str | Path, only: Container[str] | None = None) -> dict[st
     for key in ("evaluations", "files"):
         if not isinstance(content, dict) or not isinstance(content.get(key), dict):
             raise DataError("not a stamp", file=path, key=key, remedy=f"delete {path}")
-    files = {k: v for k, v in content["files"].items() if only is None or k in only}
+    files = {k: v for k, v in content["files"].items() if k not in but}
     if not files:
         raise DataError("not a stamp", file=path, key="files", remedy=f"delete {path}")
     for name, expected in files.items():

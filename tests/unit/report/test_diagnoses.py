@@ -80,6 +80,16 @@ def test_committed_ones_are_enough_and_missing_ones_are_refused(project):
         built(project, diagnoses={"results/stages/other/diagnostics.json": "mac"})
 
 
+def test_a_committed_film_that_was_changed_is_refused(project):
+    root, _, looks = project
+    (film,) = (built(project) / "films").iterdir()
+    film.write_bytes(b"another")
+    for path in looks:
+        (root / path).unlink()
+    with pytest.raises(DataError, match="differs from its stamp"):
+        built(project, fingerprint="g")
+
+
 def test_without_diagnoses_nothing_of_them_is_left(project):
     folder = built(project)
     built(project, diagnoses={})
