@@ -19,7 +19,7 @@ from mac.stats.intervals import (
 
 EPISODES = 50
 SPREAD = 0.05  # of the runs' true rates, as a share of the largest possible variance
-MEANS = (0.02, 0.1, 0.5, 0.9, 0.98)
+MEANS = (0.02, 0.1, 0.15, 0.5, 0.85, 0.9, 0.98)
 
 
 def success_rates(

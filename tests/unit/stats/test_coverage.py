@@ -3,7 +3,7 @@ import pytest
 
 from mac.rng import stream
 from mac.stats.coverage import binomial_variances, by_method, covered, success_rates
-from mac.stats.intervals import sampling_variance
+from mac.stats.intervals import pooled_variance, sampling_variance, t_interval
 
 
 @pytest.mark.parametrize("mean", [0.1, 0.5])
@@ -37,3 +37,13 @@ def test_every_method_is_measured_where_it_exists():
     assert set(by_method(0.5, 2, 2, 0.0, count=50)) == {"episodes"}
     assert set(by_method(0.5, 4, 2, 0.0, count=20)) == {"episodes", "seeds", "bootstrap"}
     assert set(by_method(0.5, 4, 5, 0.0, count=20)) == {"episodes", "seeds", "bootstrap", "IQM"}
+
+
+@pytest.mark.parametrize("seeds", [4, 8])
+@pytest.mark.parametrize("shared", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("mean", [0.15, 0.3, 0.5, 0.7, 0.85])
+def test_the_default_interval_holds_its_level_away_from_0_and_1(mean, shared, seeds):
+    draws = stream(2, "coverage", f"{mean} {shared} {seeds}")
+    rates = success_rates(draws, 20_000, seeds, 5, 50, mean, 0.05, shared)
+    ends = t_interval(rates.mean(-1), pooled_variance(binomial_variances(rates, 50)))
+    assert 0.93 <= covered(*ends, mean) <= 0.97
