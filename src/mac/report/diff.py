@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from mac.report.tables import (
     Row,
     Table,
     interval,
+    magnitude,
     percent,
     plain,
     points,
@@ -24,9 +25,10 @@ from mac.report.tables import (
 )
 from mac.revisions import Tree
 from mac.stats.change import POOLED_SHARE
-from mac.stats.committed import Results, read_all
+from mac.stats.committed import read_all
 from mac.stats.diff import BETTER, IDENTICAL, NOISE, TOO_FEW_SEEDS, WORSE, diff
 from mac.stats.recorded import recorded
+from mac.stats.sides import MEASURES, PredictionError, Rate
 
 FORMATS = ("text", "md", "html", "json")
 NOT_RECORDED = "not recorded"
@@ -54,13 +56,7 @@ def compare(before: Tree, after: Tree, chosen: tuple[str, ...] = ()) -> dict[str
     """
     found = [read_all(tree, chosen) for tree in (before, after)]
     common = [name for name in found[0] if name in found[1]]
-    errors = [name for name in common if not (found[0][name] and found[1][name])]
-    if errors and set(errors) == set(chosen):
-        raise MacError("holds prediction errors, no success rates", key=errors[0])
-    sides: list[dict[str, Results]] = [
-        {name: one for name, one in side.items() if one} for side in found
-    ]
-    result = diff(*sides)
+    result = diff(*found)
     if not result["cells"] and not result["not_comparable"]:
         raise MacError(
             "no row in common",
@@ -69,9 +65,8 @@ def compare(before: Tree, after: Tree, chosen: tuple[str, ...] = ()) -> dict[str
         )
     agents = {
         entry["algorithm"]
-        for side in sides
+        for side in found
         for name in common
-        if name in side
         for entry in side[name].summary["agents"].values()
     }
     files = [
@@ -80,12 +75,11 @@ def compare(before: Tree, after: Tree, chosen: tuple[str, ...] = ()) -> dict[str
         *(f"configs/agents/{name}.yaml" for name in sorted(agents)),
         *(f"configs/experiments/{name}.yaml" for name in common),
     ]
-    compared = [[side[name] for name in common if name in side] for side in sides]
+    compared = [[side[name] for name in common] for side in found]
     return result | {
         "before": _described(before),
         "after": _described(after),
-        "experiments": [name for name in common if name not in errors],
-        "prediction_errors": errors,
+        "experiments": common,
         "config": [asdict(change) for change in changes(before, after, files)],
         "recorded_before": recorded(compared[0]),
         "recorded_after": recorded(compared[1]),
@@ -112,20 +106,26 @@ def render(result: Mapping[str, Any], kind: str) -> str:
     rows = [*result["pooled"], *result["cells"]]
     moved = [entry for entry in rows if entry["verdict"] in (WORSE, BETTER)]
     shown = [*result["pooled"], *(entry for entry in moved if "task" in entry)]
+    other = [entry for entry in rows if entry["verdict"] != IDENTICAL]
     content = {
         "headline": headline(result),
         "counts": counts(result),
         "before": result["before"],
         "after": result["after"],
-        "table": table(result, rows, "rows", "All rows"),
-        "other": table(result, [e for e in rows if e["verdict"] != IDENTICAL], "other", ""),
-        "moved": table(result, shown, "moved", "Rows beyond noise"),
-        "bars": _bars(rows),
+        "all": [(table(result, own), _bars(own)) for own in _by_measure(rows)],
+        "other": [table(result, own) for own in _by_measure(other)],
+        "moved": [table(result, own) for own in _by_measure(shown)],
         "sections": sections(result),
         "refused": refused(result),
         "notes": notes(result),
     }
     return fill(f"diff.{'txt' if kind == 'text' else kind}.j2", content)
+
+
+def _by_measure(entries: Sequence[Mapping[str, Any]]) -> list[list[Mapping[str, Any]]]:
+    """Entries that stand in one table, since their numbers are of one kind."""
+    groups = [[entry for entry in entries if entry["measure"] == name] for name in MEASURES]
+    return [group for group in groups if group]
 
 
 def headline(result: Mapping[str, Any]) -> str:
@@ -142,7 +142,7 @@ def headline(result: Mapping[str, Any]) -> str:
         if found[verdict]
     ]
     said += [
-        f"{percent(abs(entry['difference']))} points {entry['verdict']} on average"
+        f"{FORMS[entry['measure']].average(entry['difference'])} {entry['verdict']} on average"
         for entry in result["pooled"]
         if entry["verdict"] != NOISE
     ]
@@ -168,13 +168,59 @@ def counts(result: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def table(
-    result: Mapping[str, Any], entries: Iterable[Mapping[str, Any]], name: str, title: str
-) -> Table:
-    """Rows with both means, difference, interval and verdict; the pooled tests come first."""
-    titles = ("before", "after", "difference", "95 %", "P(better)", "p, adjusted")
+@dataclass(frozen=True)
+class Form:
+    """How numbers of one measure are printed.
+
+    Attributes:
+        title: of the table.
+        scores: heading of its first column: what the values are.
+        value: a value.
+        change: heading of the differences.
+        unit: of the differences.
+        average: a pooled difference in words, before its direction.
+        note: on what the values are.
+    """
+
+    title: str
+    scores: str
+    value: Callable[[float | None], str]
+    change: str
+    unit: str
+    average: Callable[[float], str]
+    note: str = ""
+
+
+FORMS = {
+    Rate.measure: Form(
+        "Success rates",
+        "success, %",
+        percent,
+        "difference",
+        "percentage points",
+        lambda difference: f"{percent(abs(difference))} points",
+    ),
+    PredictionError.measure: Form(
+        "Prediction errors",
+        "squared error",
+        magnitude,
+        "change, %",
+        "percent of the earlier error",
+        lambda difference: f"prediction errors {points(difference)} %,",
+        "Prediction errors: geometric means over seeds of the squared error at the end of each"
+        " third of the horizon; seeds are compared by logarithms, more is worse, and these rows"
+        " share the error rate with all others.",
+    ),
+}
+
+
+def table(result: Mapping[str, Any], entries: Sequence[Mapping[str, Any]]) -> Table:
+    """Rows of one measure with both means, difference, interval and verdict; pooled tests first."""
+    measure = entries[0]["measure"]
+    form = FORMS[measure]
+    titles = ("before", "after", form.change, "95 %", "P(better)", "p, adjusted")
     columns = (
-        Column("success, %", "l"),
+        Column(form.scores, "l"),
         Column("agent", "l"),
         Column("verdict", "l"),
         *map(Column, titles),
@@ -199,20 +245,22 @@ def table(
             Cell(row_name(entry, several)),
             Cell(entry["agent"]),
             word,
-            Cell(percent(entry["before"])),
-            Cell(percent(entry["after"])),
+            Cell(form.value(entry["before"])),
+            Cell(form.value(entry["after"])),
             *change,
             Cell(plain(entry["probability_of_improvement"])),
             p_value,
             Cell(f"{entry['test'] or ''} {entry['seeds_before']}/{entry['seeds_after']}".strip()),
         )
         rows.append(Row(cells, "task", entry["environment"]))
-    return Table(name, title, columns, tuple(rows))
+    return Table(measure.replace(" ", "-"), form.title, columns, tuple(rows))
 
 
 def row_name(entry: Mapping[str, Any], with_experiment: bool) -> str:
     """A row's name as in the tables, with its experiment where there are several."""
     name = f"{entry['environment']}, {short_task(entry['task'])}"
+    if entry["horizon"] is not None:
+        name += f", {entry['horizon']} steps ahead"
     return f"{entry['experiment']}: {name}" if with_experiment else name
 
 
@@ -325,36 +373,37 @@ def refused(result: Mapping[str, Any]) -> list[tuple[list[Item], list[str]]]:
 
 def notes(result: Mapping[str, Any]) -> list[str]:
     """What the numbers mean: tests, levels, families."""
-    if not result["tested"]:
-        found = []
-    else:
+    found = []
+    cells = result["cells"]
+    forms = [FORMS[own[0]["measure"]] for own in _by_measure(cells)]
+    if result["tested"]:
         share, rest = 100 * POOLED_SHARE * result["alpha"], 100 * result["alpha"]
         family = f"Holm over {_count(result['tested'], 'row')}"
         if result["pooled"]:
+            several = len(result["pooled"]) > 1
+            tests, have = ("tests", "have") if several else ("test", "has")
+            once = "all pooled tests are" if several else "the pooled test is"
             family = (
-                f"the pooled test has {share:g} %, {family} the other {rest - share:g} %"
-                f" ({rest:g} % once the pooled test is significant)"
+                f"the pooled {tests} {have} {share:g} %, {family} the other {rest - share:g} %"
+                f" ({rest:g} % once {once} significant)"
             )
-        found = [
-            "Differences are after minus before, in percentage points; each 95 % interval is the"
-            f" row's own. Beyond noise: {rest:g} % for any false alarm in the whole comparison;"
-            f" {family}.",
+        found += [
+            f"Differences are after minus before, in {' and '.join(form.unit for form in forms)};"
+            f" each 95 % interval is the row's own. Beyond noise: {rest:g} % for any false alarm in"
+            f" the whole comparison; {family}.",
             "Paired: Student's t on the seeds' differences, where each seed's runs share a trained"
             " stage or evaluation. Welch: otherwise. Neither takes less spread than the episodes"
             " alone account for. P(better): probability that a later run beats an earlier one.",
         ]
+    found += [form.note for form in forms if form.note]
     again = [
-        entry
-        for entry in result["cells"]
-        if entry["same_fingerprints"] and entry["verdict"] != IDENTICAL
+        entry for entry in cells if entry["same_fingerprints"] and entry["verdict"] != IDENTICAL
     ]
     if again:
         found.append(
             f"{_count(len(again), 'row')} with equal fingerprints and other values: not"
             " deterministic, or code changed without a new revision."
         )
-    for name in result["prediction_errors"]:
-        found.append(f"{name} holds prediction errors, no success rates: left out.")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Whether success rates changed between two versions: t-tests over seeds, and their families.
+"""Whether scores changed between two versions: t-tests over seeds, and their families.
 
 Arrays may have leading axes; every function then works on all entries at once. docs/diff.md has the
 reasons and the measured error rates.
@@ -20,7 +20,7 @@ MIN_SEEDS = 2  # on either side, for a spread over seeds to exist
 
 @dataclass(frozen=True)
 class Change:
-    """Estimated changes (...): later minus earlier, of rates.
+    """Estimated changes (...): later minus earlier.
 
     Attributes:
         difference: the estimates.
@@ -39,9 +39,9 @@ class Change:
 
     @property
     def interval(self) -> tuple[np.ndarray, np.ndarray]:
-        """Ends of the 95 % interval, cut to what a difference of rates can be."""
+        """Ends of the 95 % interval."""
         half = stats.t.ppf((1.0 + LEVEL) / 2.0, self.freedom) * np.sqrt(self.variance)
-        return np.clip(self.difference - half, -1, 1), np.clip(self.difference + half, -1, 1)
+        return self.difference - half, self.difference + half
 
 
 def unpaired(

@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 
 from mac.errors import DataError, MacError
 from mac.revisions import Tree
-from mac.rows import EPISODES
-from mac.stats.scores import CELL, by_episode, cells, reported
+from mac.rows import EPISODES, KEYS
+from mac.stats.rows import parse_errors
+from mac.stats.scores import by_episode, cells, reported
 
 RESULTS = "results"
 STORES = {"store", "raw"}  # inputs that are data, not a trained stage
@@ -35,7 +36,7 @@ class Results:
 
     Attributes:
         experiment: its name.
-        rows: episodes of the reported checkpoints.
+        rows: of the reported checkpoints: episodes, or prediction errors.
         summary: ``summary.json``.
         runs: ``runs.json``; empty where nothing was recorded.
         revision: of the statistics, from the stamp; None without one.
@@ -60,7 +61,7 @@ class Results:
     @cached_property
     def by_cell(self) -> dict[tuple[str, str], pd.DataFrame]:
         """Reported rows of each task and agent, in one order."""
-        ordered = self.rows.sort_values(["seed", "step", "episode"], kind="stable")
+        ordered = self.rows.sort_values(KEYS[self.summary["evaluator"]], kind="stable")
         return {key: group for key, group in ordered.groupby(["task", "agent"])}
 
     @cached_property
@@ -92,8 +93,8 @@ class Results:
         return {"store": store} | ({"data": content} if content else {})
 
 
-def read_results(tree: Tree, experiment: str) -> Results | None:
-    """Results of an experiment; None where its rows are prediction errors, not episodes.
+def read_results(tree: Tree, experiment: str) -> Results:
+    """Results of an experiment.
 
     Raises:
         DataError: naming the file that is missing, unreadable or not what its stamp vouches for.
@@ -124,9 +125,10 @@ def read_results(tree: Tree, experiment: str) -> Results | None:
     needed = {"agents", "checkpoint", "environments", "evaluator"}
     if not isinstance(summary, dict) or not needed <= set(summary):
         raise DataError("not a summary", file=_named(tree, f"{folder}/summary.json"))
-    if summary["evaluator"] != "episodes":
-        return None
-    rows = _rows(read("episodes.parquet"), _named(tree, f"{folder}/episodes.parquet"))
+    name, parse = FILES[summary["evaluator"]]
+    rows, keys = parse(read(name), _named(tree, f"{folder}/{name}")), KEYS[summary["evaluator"]]
+    if rows.duplicated(keys).any():
+        raise DataError("two rows with one key", file=_named(tree, f"{folder}/{name}"))
     return Results(
         experiment,
         reported(rows, summary["checkpoint"]),
@@ -136,17 +138,21 @@ def read_results(tree: Tree, experiment: str) -> Results | None:
     )
 
 
-def _rows(content: bytes, name: str) -> pd.DataFrame:
+def _episodes(content: bytes, name: str) -> pd.DataFrame:
     try:
         table = pq.read_table(io.BytesIO(content))
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"not a readable parquet file ({error})", file=name) from None
     if missing := set(EPISODES.names) - set(table.schema.names):
         raise DataError("columns missing", file=name, found=", ".join(sorted(missing)))
-    rows = table.select(EPISODES.names).to_pandas()
-    if rows.duplicated([*CELL, "step", "episode"]).any():
-        raise DataError("two rows with one key", file=name)
-    return rows
+    return table.select(EPISODES.names).to_pandas()
+
+
+# The file with an experiment's rows and how it is read, by evaluator.
+FILES = {
+    "episodes": ("episodes.parquet", _episodes),
+    "model_error": ("model_error.csv", lambda content, name: parse_errors(content.decode(), name)),
+}
 
 
 def _json(tree: Tree, path: str, content: bytes) -> Any:
@@ -160,7 +166,7 @@ def _named(tree: Tree, path: str) -> str:
     return f"{tree.name}:{path}"
 
 
-def read_all(tree: Tree, chosen: tuple[str, ...]) -> dict[str, Results | None]:
+def read_all(tree: Tree, chosen: tuple[str, ...]) -> dict[str, Results]:
     """Results of the chosen experiments that the tree has, or of all it has.
 
     Raises:

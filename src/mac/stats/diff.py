@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from mac.rows import VERSIONS
 from mac.stats.change import (
     ALPHA,
     MIN_SEEDS,
@@ -22,91 +21,13 @@ from mac.stats.change import (
     unpaired,
 )
 from mac.stats.committed import Results
-from mac.stats.compare import paired_variances
 from mac.stats.estimators import probability_of_improvement
 from mac.stats.intervals import LEVEL
+from mac.stats.sides import Side, sides
 
 IDENTICAL, NOISE, BETTER, WORSE = "identical", "noise", "better", "worse"
 TOO_FEW_SEEDS = "too few seeds"
 FAIL_ON = {"worse": {WORSE}, "any": {WORSE, BETTER}}
-
-
-@dataclass(frozen=True)
-class Side:
-    """One version of a cell: the rows of one agent on one task of an experiment."""
-
-    results: Results
-    task: str
-    agent: str
-
-    @cached_property
-    def runs(self) -> pd.DataFrame:
-        """:func:`mac.stats.scores.cells` of this cell, by seed."""
-        return self.results.cells.loc[(self.agent, self.task)]
-
-    @property
-    def rows(self) -> pd.DataFrame:
-        """The reported episodes, sorted."""
-        return self.results.by_cell[self.task, self.agent].reset_index(drop=True)
-
-    @property
-    def scores(self) -> pd.Series:
-        """Success rate by seed."""
-        return self.runs["score"]
-
-    @property
-    def floor(self) -> float:
-        """Variance of the mean score that the episodes alone account for."""
-        return float(self.runs["variance"].mean() / len(self.runs))
-
-    @property
-    def marks(self) -> dict[int, str]:
-        """Fingerprint of the evaluation by seed."""
-        return self.runs["fingerprint"].to_dict()
-
-    def episodes(self, seed: int) -> np.ndarray:
-        """Success of each episode number of a seed, averaged over reported checkpoints."""
-        return self.results.episodes.loc[self.agent, self.task, seed].to_numpy()
-
-    @cached_property
-    def protocol(self) -> dict[str, str]:
-        """What must be equal for two versions of this cell to be compared."""
-        counts = {
-            "checkpoints averaged": self.runs["checkpoints"],
-            "episodes of a checkpoint": self.runs["episodes"] // self.runs["checkpoints"],
-            **{name: self.rows[name] for name in VERSIONS},
-            "success timing": self.rows["success_timing"],
-        }
-        return {
-            "algorithm": self.results.summary["agents"][self.agent]["algorithm"],
-            "mode": self.results.environments[self.task]["mode"],
-            "checkpoint rule": self.results.summary["checkpoint"],
-            **{what: _listed(values) for what, values in counts.items()},
-        }
-
-    @property
-    def name(self) -> dict[str, str]:
-        """What the row is called."""
-        return {
-            "experiment": self.results.experiment,
-            "environment": self.results.environments[self.task]["name"],
-            "task": self.task,
-            "agent": self.agent,
-        }
-
-    @property
-    def data(self) -> dict[str, str]:
-        """Fingerprints of the data behind the rows: ``store``, ``data``; absent if unrecorded."""
-        known = [self.results.data(mark, seed) for seed, mark in self.marks.items()]
-        return {
-            key: _listed([facts[key] for facts in known])
-            for key in ("data", "store")
-            if all(key in facts for facts in known)
-        }
-
-
-def _listed(values: Any) -> str:
-    return "/".join(str(value) for value in sorted(set(values)))
 
 
 @dataclass(frozen=True)
@@ -127,7 +48,7 @@ class Pair:
         return [
             {"what": what, "before": one[what], "after": other[what]}
             for what in one
-            if one[what] != other[what]
+            if what in other and one[what] != other[what]
         ]
 
     @property
@@ -157,17 +78,13 @@ class Pair:
     @property
     def testable(self) -> bool:
         """Whether the cell's change can be judged at all and need be."""
-        few = min(len(self.before.runs), len(self.after.runs)) < MIN_SEEDS
+        few = min(len(self.before.scores), len(self.after.scores)) < MIN_SEEDS
         return not self.identical and not few
 
     @cached_property
     def floor(self) -> float:
-        """Of a linked cell: variance of the mean difference that the episodes account for."""
-        variances = [
-            paired_variances(self.after.episodes(seed), self.before.episodes(seed))
-            for seed in self.before.marks
-        ]
-        return float(np.mean(variances) / len(variances))
+        """Of a linked cell: :meth:`Side.paired_floor`."""
+        return self.before.paired_floor(self.after)
 
     @cached_property
     def change(self) -> Change:
@@ -179,9 +96,14 @@ class Pair:
         return unpaired(one.scores.to_numpy(), other.scores.to_numpy(), *floors)
 
     @property
-    def mode(self) -> str:
-        """Reward or goal; never averaged together."""
-        return self.before.protocol["mode"]
+    def kind(self) -> tuple[str, str]:
+        """What is measured, and reward or goal: others are never averaged together."""
+        return self.before.measure, self.before.protocol["mode"]
+
+    @property
+    def parts(self) -> list[Pair]:
+        """The rows in which the cell is compared."""
+        return [Pair(one, other) for one, other in self.before.against(self.after)]
 
     @property
     def environment(self) -> str:
@@ -200,14 +122,14 @@ def diff(before: Mapping[str, Results], after: Mapping[str, Results]) -> dict[st
         ``cells`` and ``pooled`` with their tests, ``not_comparable`` with reasons, ``only_before``
         and ``only_after``, ``data_not_recorded``, and the levels that were used.
     """
-    one, other = _sides(before), _sides(after)
+    one, other = sides(before.values()), sides(after.values())
     pairs = [Pair(side, other[key]) for key, side in one.items() if key in other]
-    kept = [pair for pair in pairs if not pair.reasons]
+    kept = [part for pair in pairs if not pair.reasons for part in pair.parts]
     tested = [pair for pair in kept if pair.testable]
-    modes = dict.fromkeys(pair.mode for pair in tested)
-    groups = {mode: [pair for pair in tested if pair.mode == mode] for mode in modes}
-    pooled = {mode: _pooled(group) for mode, group in groups.items() if len(group) > 1}
-    by_mode, by_cell = adjust(
+    kinds = dict.fromkeys(pair.kind for pair in tested)
+    groups = {kind: [pair for pair in tested if pair.kind == kind] for kind in kinds}
+    pooled = {kind: _pooled(group) for kind, group in groups.items() if len(group) > 1}
+    by_kind, by_cell = adjust(
         np.array([float(change.p_value) for change in pooled.values()]),
         np.array([float(pair.change.p_value) for pair in tested]),
     )
@@ -217,25 +139,15 @@ def diff(before: Mapping[str, Results], after: Mapping[str, Results]) -> dict[st
         "alpha": ALPHA,
         "tested": len(tested),
         "pooled": [
-            {"mode": mode, "cells": len(groups[mode]), **_judged(change, float(p))}
-            for (mode, change), p in zip(pooled.items(), by_mode, strict=True)
+            {"measure": kind[0], "mode": kind[1], "cells": len(groups[kind])}
+            | _judged(groups[kind][0].before, change, float(p))
+            for (kind, change), p in zip(pooled.items(), by_kind, strict=True)
         ],
         "cells": [_entry(pair, adjusted.get(id(pair))) for pair in kept],
         "not_comparable": [p.before.name | {"reasons": p.reasons} for p in pairs if p.reasons],
         "only_before": [side.name for key, side in one.items() if key not in other],
         "only_after": [side.name for key, side in other.items() if key not in one],
         "data_not_recorded": sum(not pair.data_known for pair in kept if not pair.identical),
-    }
-
-
-def _sides(results: Mapping[str, Results]) -> dict[tuple[str, str, str], Side]:
-    """Every cell that has rows, in the order of the tables."""
-    return {
-        (name, task, agent): Side(one, task, agent)
-        for name, one in results.items()
-        for task in one.environments
-        for agent in one.summary["labels"]
-        if (task, agent) in one.by_cell
     }
 
 
@@ -268,13 +180,13 @@ def _by_seed(cells: Sequence[pd.Series]) -> np.ndarray:
     return seed_values(pd.concat(cells, axis=1).to_numpy(dtype=float))
 
 
-def _judged(change: Change, adjusted: float) -> dict[str, Any]:
+def _judged(side: Side, change: Change, adjusted: float) -> dict[str, Any]:
     low, high = change.interval
-    moved = WORSE if change.difference < 0 else BETTER
+    moved = BETTER if change.difference * side.good > 0 else WORSE
     return {
-        "difference": float(change.difference),
-        "ci_low": float(low),
-        "ci_high": float(high),
+        "difference": side.moved(change.difference),
+        "ci_low": side.moved(low),
+        "ci_high": side.moved(high),
         "p_value": float(change.p_value),
         "adjusted_p_value": adjusted,
         "verdict": moved if adjusted <= ALPHA else NOISE,
@@ -282,21 +194,23 @@ def _judged(change: Change, adjusted: float) -> dict[str, Any]:
 
 
 def _entry(pair: Pair, adjusted: float | None) -> dict[str, Any]:
-    one, other = pair.before.scores.to_numpy(), pair.after.scores.to_numpy()
-    entry = pair.before.name | {
-        "before": float(one.mean()),
-        "after": float(other.mean()),
+    side, one, other = pair.before, pair.before.scores.to_numpy(), pair.after.scores.to_numpy()
+    entry = side.name | {
+        "before": side.printed(one.mean()),
+        "after": side.printed(other.mean()),
         "seeds_before": len(one),
         "seeds_after": len(other),
-        "probability_of_improvement": float(probability_of_improvement(other, one)),
+        "probability_of_improvement": float(
+            probability_of_improvement(side.good * other, side.good * one)
+        ),
         "same_fingerprints": pair.same_artefacts,
     }
     if adjusted is not None:
         test = "paired" if pair.linked else "Welch"
-        return entry | _judged(pair.change, adjusted) | {"test": test}
+        return entry | _judged(side, pair.change, adjusted) | {"test": test}
     known = 0.0 if pair.identical else None
     return entry | {
-        "difference": 0.0 if pair.identical else float(other.mean() - one.mean()),
+        "difference": 0.0 if pair.identical else side.moved(other.mean() - one.mean()),
         "ci_low": known,
         "ci_high": known,
         "p_value": None,

@@ -118,13 +118,26 @@ def read_committed(folder: Path) -> tuple[Path, pd.DataFrame]:
     if path.is_file():
         return path, _load(path, COMMITTED).drop(columns="experiment")
     path = folder / "model_error.csv"
+    return path, parse_errors(path.read_text(), path)
+
+
+def parse_errors(text: str, name: str | Path) -> pd.DataFrame:
+    """Rows of a ``model_error.csv``; ``agent`` is the label.
+
+    Raises:
+        DataError: naming the file ``name``, if ``text`` is no such table.
+    """
     kinds = {pa.string(): str, pa.int64(): int, pa.float64(): float}
-    with path.open(newline="") as file:
+    try:
         rows = [
             {field.name: kinds[field.type](row[field.name]) for field in MODEL_ERROR}
-            for row in csv.DictReader(file)
+            for row in csv.DictReader(text.splitlines())
         ]
-    return path, pd.DataFrame(rows)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"no table of prediction errors ({error})", file=name) from None
+    if not rows:
+        raise DataError("no rows", file=name)
+    return pd.DataFrame(rows)
 
 
 def _load(path: Path, schema: pa.Schema) -> pd.DataFrame:

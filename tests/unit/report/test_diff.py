@@ -11,8 +11,7 @@ from mac.cli import main
 from mac.report.diff import FORMATS, compare, headline, render
 from mac.report.tables import points
 from mac.revisions import Folder, opened
-from tests.unit.report.summaries import built_model_error
-from tests.unit.stats.versions import Repository, version
+from tests.unit.stats.versions import Repository, error_version, version
 
 GOLDEN = Path(__file__).with_name("diff.md")
 BASE = {"steps": 10, "value": {"rollout_length": 10}}
@@ -204,15 +203,31 @@ def test_content_is_escaped(tmp_path):
     assert "<script" not in re.sub(r"`[^`]*`", "", text)
 
 
-def test_prediction_errors_are_left_out_and_said_so(tmp_path, monkeypatch):
+def test_prediction_errors_have_a_table_of_their_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for name in ("a", "b"):
-        version(tmp_path / name, {"mac": 0.5}, episodes=5)
-        built_model_error(tmp_path / name, seeds=2)
-    code, text, _ = invoke("a", "b")
-    assert code == 0 and "model_error holds prediction errors, no success rates" in text
-    code, _, errors = invoke("a", "b", "--experiment", "model_error")
-    assert code == 2 and "model_error: holds prediction errors" in errors
+    for name, mark, scale in (("a", "a", 1e-4), ("b", "b", 1e-3)):
+        version(tmp_path / name, {"mac": 0.5}, mark=mark, episodes=5)
+        error_version(tmp_path / name, {"n10": (10, scale)}, mark=mark)
+    result = json.loads(invoke("a", "b", "--format", "json")[1])
+    (worst,) = (e for e in result["cells"] if e["horizon"] == 150)
+    for kind in ("text", "md", "html"):
+        page = Text()
+        page.feed(invoke("a", "b", "--format", kind)[1])
+        for words in (
+            "3 rows worse, prediction errors +",
+            "errors: scene, scene-play, 150 steps ahead",
+            "squared error",
+            "success, %",
+            points(worst["difference"]),
+            "percentage points and percent of the earlier error",
+            "share the error rate with",
+            "the pooled tests have 1 %",
+        ):
+            assert words in " ".join(page.text.split()), (kind, words)
+    assert invoke("a", "b", "--fail-on", "worse")[0] == 1
+    code, text, _ = invoke("a", "a", "--experiment", "errors")
+    assert code == 0 and text.startswith("Identical results\na → a: 3 rows compared")
+    assert "success, %" not in invoke("a", "b", "--experiment", "errors")[1]
 
 
 def test_nothing_recorded_is_said(tmp_path, monkeypatch):

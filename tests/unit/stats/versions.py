@@ -11,7 +11,7 @@ from mac.revisions import Folder
 from mac.rng import stream
 from mac.stats.aggregate import aggregate
 from mac.stats.committed import read_results
-from tests.unit.stats.rows import episode_rows, make_run, save
+from tests.unit.stats.rows import episode_rows, make_run, model_error_rows, save
 
 SPREAD = 0.08  # standard deviation of the seeds' true rates
 
@@ -70,6 +70,37 @@ def version(
         experiment=name,
         fingerprint=f"0{mark}",
         checkpoint=checkpoint,
+        artefacts=artefacts,
+        root=root,
+    )
+    return root
+
+
+def error_version(
+    root, scales, *, mark="a", seeds=4, horizon=150, stage=None, data="raw", store="s1", **columns
+):
+    """Write an experiment of prediction errors; ``scales`` maps label to (chunk length, scale)."""
+    runs, artefacts, task = [], {f"data/stores/scene-play-{store}": store}, "scene-play"
+    write_yaml(root / f"data/stores/scene-play-{store}/run.yaml", {"rule": "build", "data": data})
+    for label, (length, scale) in scales.items():
+        for seed in range(seeds):
+            run = make_run(label, task, seed, environment="scene", evaluator="model_error")
+            folder = f"results/stages/{task}/evaluate-{label}{mark}/seed{seed}"
+            path = f"{folder}/model_error.parquet"
+            run = dataclasses.replace(run, path=path, fingerprint=f"{label}-{mark}")
+            draws = stream(seed, "error version", label, mark)
+            own = scale * np.exp(0.1 * draws.normal())
+            rows = model_error_rows(run, own, draws, horizon, length)
+            save(root, run, rows.assign(**columns))
+            runs.append(run)
+            artefacts[folder] = run.fingerprint
+            inputs = {"store": store} | ({"model": stage} if stage else {})
+            write_yaml(root / folder / "run.yaml", record("evaluate", seed, mark, inputs))
+    aggregate(
+        runs,
+        root / "results/errors",
+        experiment="errors",
+        fingerprint=f"1{mark}",
         artefacts=artefacts,
         root=root,
     )
