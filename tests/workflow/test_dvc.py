@@ -100,7 +100,8 @@ def test_a_stage_is_the_workflows_target(origin):
     assert not dvc(origin, "data", "status", "--json").strip("{}\n ")
 
 
-@pytest.mark.parametrize("cache", ["copy", "hardlink"])
+# The repository's choice is a reflink where the file system has them (--basetemp), else a copy.
+@pytest.mark.parametrize("cache", [None, "hardlink"], ids=["default", "hardlink"])
 def test_a_clone_with_everything_pulled_has_nothing_to_do(finished, tmp_path, cache):
     origin = versioned(finished, tmp_path / "origin", cache)
     run(origin, BIN / "mac", "publish", "tiny")
@@ -119,7 +120,7 @@ def test_a_clone_with_everything_pulled_has_nothing_to_do(finished, tmp_path, ca
     assert clone.planned("tiny") == {}
     run(clone, BIN / "mac", "publish", "tiny")
     assert not run(clone, "git", "status", "--porcelain")  # published work never changes
-    if cache == "copy":
+    if cache is None:
         changes_plan_what_they_affect(clone)
     if cache == "hardlink":
         rewriting_leaves_the_cache_alone(clone)
@@ -183,22 +184,29 @@ def test_unfinished_and_fetched_work_stays_out(finished, tmp_path):
     )
 
 
-def test_metrics_and_plots_of_two_commits(origin):
-    summary = origin.folder / "results/tiny/summary.json"
+def test_a_clone_of_this_repository_says_which_numbers_a_commit_changed(tmp_path):
+    """`dvc metrics diff` and `dvc plots diff` on the committed results and their real history."""
+    clone = Project(tmp_path / "clone")
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(clone.folder)], check=True)
+    summary, scores = (clone.folder / "results/quick" / n for n in ("summary.json", "scores.csv"))
     content = read_json(summary)
     before = content["agents"]["mac"]["overall"]["mean"]
     content["agents"]["mac"]["overall"]["mean"] = before + 0.25
     write_json(summary, content)
-    commit(origin, "better")
-    shown = json.loads(dvc(origin, "metrics", "show", "--json", str(summary)))
-    (found,) = (entry["data"] for entry in shown[""]["data"].values())
-    assert found["agents"]["mac"]["overall"]["mean"] == before + 0.25
-    diff = json.loads(dvc(origin, "metrics", "diff", "--json", "HEAD~1", "HEAD"))
-    assert diff == {
-        "results/tiny/summary.json": {
-            "agents.mac.overall.mean": {"old": before, "new": before + 0.25, "diff": 0.25}
-        }
-    }
-    dvc(origin, "plots", "diff", "HEAD~1", "HEAD", "-o", "plots")
-    page = (origin.folder / "plots/index.html").read_text()
-    assert "results/tiny/scores.csv" in page and "intervals.png" in page
+    header, first, *rest = scores.read_text().splitlines()
+    cells = dict(zip(header.split(","), first.split(","), strict=True))
+    cells["success_rate"] = "0.123456"
+    scores.write_text("\n".join([header, ",".join(cells.values()), *rest]) + "\n")
+    commit(clone, "other results")
+    diff = json.loads(dvc(clone, "metrics", "diff", "--json", "HEAD~1"))
+    mean = {"old": before, "new": before + 0.25, "diff": pytest.approx(0.25)}
+    assert diff == {"results/quick/summary.json": {"agents.mac.overall.mean": mean}}
+    dvc(clone, "plots", "diff", "HEAD~1", "-o", "plots")
+    page = (clone.folder / "plots/index.html").read_text()
+    (plot,) = (part for part in page.split("<div") if '"0.123456"' in part)
+    assert "results/quick/scores.csv" in plot and f'"{first.split(",")[6]}"' in plot
+    assert '"rev": "HEAD~1"' in plot and '"rev": "workspace"' in plot
+    images = {path.name for path in (clone.folder / "plots/static").iterdir()}
+    assert {
+        f"{side}_results_quick_figures_curves.png" for side in ("HEAD~1", "workspace")
+    } <= images
