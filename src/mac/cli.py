@@ -306,15 +306,21 @@ def pipeline() -> None:
 
 @main.command()
 @click.argument("experiment")
-@click.argument("task")
-@click.argument("agent")
-def trace(experiment: str, task: str, agent: str) -> None:
-    """Print what a number of the table rests on, verifying hashes; TASK may be part of its name."""
-    from mac.stats.trace import BROKEN, text
+@click.argument("task", required=False)
+@click.argument("agent", required=False)
+def trace(experiment: str, task: str | None, agent: str | None) -> None:
+    """Print what a number of the table rests on, verifying hashes; names are the table's, or parts.
+
+    Without TASK or AGENT: list what can be traced.
+    """
+    from mac.stats.trace import BROKEN, text, traceable
     from mac.stats.trace import trace as run
 
+    if task is None or agent is None:
+        click.echo("\n".join(traceable(experiment, task or "")))
+        return
     links = run(experiment, task, agent)
-    click.echo(text(links))
+    click.echo(text(links, experiment))
     if broken := [link.name for link in links if link.state == BROKEN]:
         raise MacError(f"{experiment}: broken: {', '.join(broken)}")
 

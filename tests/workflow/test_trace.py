@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
+import sys
 
 import pytest
 import yaml
 
 from mac.errors import MacError
 from mac.io import read_json, sha256_file, write_json
-from mac.stats.trace import ABSENT, BROKEN, OK, trace
+from mac.stats.trace import ABSENT, BROKEN, OK, trace, traceable
 
 from .conftest import BIN
 
@@ -218,17 +220,38 @@ def test_a_clone_with_nothing_pulled_checks_what_is_committed(finished, tmp_path
     command = [BIN / "mac", "trace", "tiny", TASK, "mac"]
     done = subprocess.run(command, cwd=clone.folder, env=clone.environment(), capture_output=True)
     assert done.returncode == 0, done.stderr
-    assert b"5 links verified, 14 not here" in done.stdout
+    assert b"5 links verified, 14 not here, 0 broken\nfolders not in DVC: 12; `rm" in done.stdout
     spoil(clone.folder / "results/tiny/table.md")
     done = subprocess.run(command, cwd=clone.folder, env=clone.environment(), capture_output=True)
     assert done.returncode == 2
     assert done.stderr.startswith(b"mac: tiny: broken: render\n")
 
 
+def test_names_are_those_of_the_table(clone):
+    whole = trace("tiny", TASK, "mac", clone)
+    assert trace("tiny", "pointmass, task 1", "MAC", clone) == whole
+    assert trace("tiny", "task 1", "ma", clone) == whole
+
+
+def test_what_can_be_traced_is_listed_with_its_command(clone):
+    lines = traceable("tiny", root=clone)
+    assert lines == [f"mac trace tiny 'pointmass, task 1' {a}" for a in ("flow_bc", "mac")]
+    for line in lines:
+        assert trace(*shlex.split(line)[2:], clone)[-1].state == OK
+    assert traceable("tiny", "task1", clone) == lines
+    done = subprocess.run([BIN / "mac", "trace", "tiny"], cwd=clone, capture_output=True, text=True)
+    assert done.stdout.splitlines() == lines
+
+
+def test_tracing_loads_no_statistics_that_it_does_not_use():
+    code = "import sys, mac.stats.trace; sys.exit('scipy' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
 def test_unknown_names_are_told_the_known_ones(clone):
     for arguments, expected in (
-        (("tiny", "task9", "mac"), "no such task; expected " + TASK),
-        (("tiny", TASK, "iql"), "no such agent; expected flow_bc, mac"),
+        (("tiny", "task9", "mac"), "no such task; expected pointmass, task 1"),
+        (("tiny", TASK, "iql"), "no such agent; expected flow_bc; mac"),
         (("other", TASK, "mac"), "no such file"),
     ):
         with pytest.raises(MacError, match=expected):

@@ -21,12 +21,12 @@ from mac.report.tables import (
     percent,
     plain,
     points,
-    short_task,
 )
 from mac.revisions import Tree
 from mac.stats.change import POOLED_SHARE
 from mac.stats.committed import read_all
 from mac.stats.diff import BETTER, IDENTICAL, NOISE, TOO_FEW_SEEDS, WORSE, diff
+from mac.stats.names import short_task
 from mac.stats.recorded import recorded
 from mac.stats.sides import MEASURES, PredictionError, Rate
 

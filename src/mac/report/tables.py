@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,6 +11,7 @@ import pandas as pd
 
 from mac.report.claims import OTHER_TASKS, SECOND_HAND, Claims
 from mac.stats.compare import improvement_matrix
+from mac.stats.names import short_task
 
 BOLD_SHARE = 0.95  # OGBench: bold is what reaches 95 % of the row's best
 MAX_INLINE = 4  # agents up to which intervals stand beside the means
@@ -135,12 +135,6 @@ def interval(
         return Cell(entry.get(f"{prefix}_reason") or MINUS, muted=True)
     mark = SAME if entry.get(f"{prefix}_reason") else ""
     return Cell(f"[{form(low)}, {form(high)}]{mark}")
-
-
-def short_task(task: str) -> str:
-    """A task's number, or its whole name if it has none."""
-    found = re.search(r"-task(\d+)\b", task)
-    return f"task {found.group(1)}" if found else task
 
 
 def best(values: Mapping[str, float | None]) -> set[str]:

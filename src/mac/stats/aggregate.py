@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from mac.errors import ConfigError, DataError
-from mac.io import read_json, write_json
+from mac.io import write_json
 from mac.provenance import gather
 from mac.stamps import write_stamp
+from mac.stats.committed import read_summary
 from mac.stats.diagnoses import Diagnoses
 from mac.stats.rows import EvaluationInput, check_one_protocol, write
 from mac.stats.scores import (
@@ -152,12 +152,3 @@ def _check_runs(
                     found=other,
                 )
             seen[run.label, run.seed, task] = run.path
-
-
-def read_summary(folder: str | Path) -> dict[str, Any]:
-    """``summary.json`` of an experiment's folder, written by :func:`aggregate`."""
-    path = Path(folder) / "summary.json"
-    summary = read_json(path)
-    if not isinstance(summary, dict) or not {"agents", "labels", "environments"} <= set(summary):
-        raise DataError("not a summary", file=path, remedy="run `mac aggregate` again")
-    return summary

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mac.errors import DataError, MacError
+from mac.io import read_json
 from mac.revisions import Tree
 from mac.rows import EPISODES, KEYS
 from mac.stats.rows import parse_errors
@@ -136,6 +137,15 @@ def read_results(tree: Tree, experiment: str) -> Results:
         values("runs.json") if tree.glob(f"{folder}/runs.json") else {},
         stamps[0].get("revision") if stamps else None,
     )
+
+
+def read_summary(folder: str | Path) -> dict[str, Any]:
+    """``summary.json`` of an experiment's folder, as aggregation wrote it."""
+    path = Path(folder) / "summary.json"
+    summary = read_json(path)
+    if not isinstance(summary, dict) or not {"agents", "labels", "environments"} <= set(summary):
+        raise DataError("not a summary", file=path, remedy="run `mac aggregate` again")
+    return summary
 
 
 def _episodes(content: bytes, name: str) -> pd.DataFrame:

@@ -18,9 +18,9 @@ from mac.stats.intervals import (
     Interval,
     episode_interval,
     pooled_variance,
-    sampling_variance,
     seed_interval,
 )
+from mac.stats.sampling import sampling_variance
 from mac.stats.scores import matrix
 
 BOUNDS = (-1.0, 1.0)

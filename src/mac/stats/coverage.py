@@ -63,7 +63,7 @@ def true_rates(normal: np.ndarray, mean: float, spread: float) -> np.ndarray:
 
 
 def binomial_variances(rates: np.ndarray, episodes: int) -> np.ndarray:
-    """:func:`mac.stats.intervals.sampling_variance` of rates over so many single episodes."""
+    """:func:`mac.stats.sampling.sampling_variance` of rates over so many single episodes."""
     smoothed = (rates * episodes + 1) / (episodes + 2)
     return smoothed * (1 - smoothed) / episodes
 

@@ -130,19 +130,6 @@ def bootstrap_interval(scores: np.ndarray, generator: np.random.Generator) -> In
     return Interval(float(found.low), float(found.high))
 
 
-def sampling_variance(episodes: np.ndarray, low: float = 0.0, high: float = 1.0) -> np.ndarray:
-    """Variance of the mean of ``episodes`` (..., E) under independent draws.
-
-    For successes this is p (1 - p) / E with p = (successes + 1) / (E + 2): one invented value at
-    either end of the range keeps it above zero where all episodes agree.
-    """
-    episodes = np.asarray(episodes, dtype=float)
-    count = episodes.shape[-1]
-    mean = (episodes.sum(-1) + low + high) / (count + 2)
-    square = ((episodes**2).sum(-1) + low**2 + high**2) / (count + 2)
-    return (square - mean**2) / count
-
-
 def episode_interval(
     cells: np.ndarray,
     variances: np.ndarray,
@@ -157,7 +144,7 @@ def episode_interval(
 
     Args:
         cells: (..., S, T) means of the cells' episodes.
-        variances: (..., S, T) their :func:`sampling_variance`.
+        variances: (..., S, T) their :func:`mac.stats.sampling.sampling_variance`.
         bounds: range the ends are cut to.
     """
     cells, variances = np.asarray(cells, dtype=float), np.asarray(variances, dtype=float)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from mac.errors import ConfigError
 from mac.io import atomic_write_text
-from mac.stats.intervals import sampling_variance
+from mac.stats.sampling import sampling_variance
 
 CHECKPOINTS = {"last": 1, "mean_last_3": 3}
 CELL = ["agent", "task", "seed"]

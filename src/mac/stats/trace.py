@@ -7,6 +7,8 @@ are compared with it; files that are not, as before ``dvc pull``, are named.
 
 from __future__ import annotations
 
+import functools
+import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -14,12 +16,14 @@ from typing import Any
 
 import pandas as pd
 
-from mac.errors import DataError, MacError
+from mac.errors import DataError
 from mac.io import read_json, read_yaml, sha256_file
 from mac.provenance import RECORD, has_commit
 from mac.rows import KEYS
 from mac.stamps import check_stamp
-from mac.stats.aggregate import read_summary
+from mac.stats.absent import advice
+from mac.stats.committed import read_summary
+from mac.stats.names import meant, short_task
 from mac.stats.rows import read_committed
 from mac.stats.scores import cells, model_error_cells, reported
 
@@ -47,24 +51,39 @@ class Link:
 def trace(experiment: str, task: str, agent: str, root: str | Path = ".") -> list[Link]:
     """The chain behind the number of an agent on a task, from the table to raw files and commits.
 
-    ``task`` is the task's name, or a part of it that no other has.
+    ``task`` and ``agent`` are names as the tables print them, whole, or a part that no other has.
 
     Raises:
         MacError: if the experiment has no results, or neither such a task nor such an agent.
     """
     root = Path(root)
     summary = read_summary(root / "results" / experiment)
-    if agent not in summary["agents"]:
-        raise MacError("no such agent", key=agent, expected=", ".join(summary["labels"]))
-    known = list(summary["agents"][agent]["tasks"])
-    named = [name for name in known if name == task] or [name for name in known if task in name]
-    if len(named) != 1:
-        raise MacError(
-            "several tasks of this name" if named else "no such task",
-            key=task,
-            expected=", ".join(named or known),
-        )
-    return list(_Chain(root, experiment, named[0], agent, summary).links())
+    label = meant(agent, {label: [label] for label in summary["labels"]}, "agent")
+    tasks = summary["agents"][label]["tasks"]
+    forms = {name: own for name, own in _forms(summary).items() if name in tasks}
+    return list(_Chain(root, experiment, meant(task, forms, "task"), label, summary).links())
+
+
+def traceable(experiment: str, task: str = "", root: str | Path = ".") -> list[str]:
+    """The command that traces it, for every number of the table; those of ``task`` if given."""
+    summary = read_summary(Path(root) / "results" / experiment)
+    forms = _forms(summary)
+    chosen = [meant(task, forms, "task")] if task else forms
+    return [
+        shlex.join(["mac", "trace", experiment, forms[name][0], label])
+        for name in chosen
+        for label in summary["labels"]
+        if name in summary["agents"][label]["tasks"]
+    ]
+
+
+def _forms(summary: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """What each task may be called: first as the tables print it."""
+    return {
+        task: (f"{entry['name']}, {short_task(task)}", task, short_task(task))
+        for entry in summary["environments"]
+        for task in entry["tasks"]
+    }
 
 
 class _Chain:
@@ -79,6 +98,9 @@ class _Chain:
         self.runs: dict[str, dict[str, Any]] = read_json(path) if path.is_file() else {}
         self.by_mark = {(run["fingerprint"], run.get("seed")): f for f, run in self.runs.items()}
         self.seen: set[str] = set()
+        # A file may stand in several links, and all of them name few commits.
+        self.sha256 = functools.cache(sha256_file)
+        self.has_commit = functools.cache(lambda commit: has_commit(commit, root))
 
     def links(self) -> Iterator[Link]:
         """Table, number, and for each seed its evaluation and what that rests on; data last."""
@@ -121,7 +143,7 @@ class _Chain:
         wrong = [
             file
             for file, mark in record.get("files", {}).items()
-            if not (path.parent / file).is_file() or sha256_file(path.parent / file) != mark
+            if not (path.parent / file).is_file() or self.sha256(path.parent / file) != mark
         ]
         shown = path.relative_to(self.root).as_posix()
         if wrong:
@@ -176,7 +198,7 @@ class _Chain:
             yield Link(name, path, BROKEN, "runs.json and the stamp of aggregate disagree")
         elif not (self.root / path).is_file():
             yield Link(name, path, ABSENT, f"{what}; SHA-256 {expected[:SHOWN]}")
-        elif sha256_file(self.root / path) != expected:
+        elif self.sha256(self.root / path) != expected:
             yield Link(name, path, BROKEN, "not the file that the rows were taken from")
         elif not self._same_rows(path, mark, seed, rows):
             yield Link(name, path, BROKEN, "its rows differ from those committed")
@@ -231,7 +253,7 @@ class _Chain:
         for file, expected in files.items():
             if not (place / file).is_file():
                 return Link(name, folder, BROKEN, f"{file} is missing")
-            if (found := sha256_file(place / file)) != expected:
+            if (found := self.sha256(place / file)) != expected:
                 detail = f"{file} has SHA-256 {found[:SHOWN]}, committed is {expected[:SHOWN]}"
                 return Link(name, folder, BROKEN, detail)
         if not (place / RECORD).is_file():
@@ -258,7 +280,7 @@ class _Chain:
         hours = f", {run['wall_seconds']:,.0f} s" if "wall_seconds" in run else ""
         if not git:
             return Link(name, path, state, f"made outside a repository{hours}")
-        if has_commit(git["commit"], self.root) is False:
+        if self.has_commit(git["commit"]) is False:
             return Link(name, path, BROKEN, f"commit {git['commit']} is not in this repository")
         changed = " with uncommitted changes" if git["dirty"] else ""
         return Link(name, path, state, f"commit {git['commit'][:SHOWN]}{changed}{hours}")
@@ -269,16 +291,16 @@ def _name(run: Mapping[str, Any]) -> str:
     return run["rule"] if seed is None else f"seed {seed} {run['rule']}"
 
 
-def text(links: list[Link]) -> str:
-    """The chain as lines, with a summary at the end."""
+def text(links: list[Link], experiment: str, root: str | Path = ".") -> str:
+    """The chain as lines, with a summary and what to do about files that are not here."""
     width = max(len(link.name) for link in links)
     lines = [
         f"{link.state:8}  {link.name:{width}}  {link.path}\n{'':{width + 12}}{link.detail}"
         for link in links
     ]
     count = {state: sum(link.state == state for link in links) for state in (OK, ABSENT, BROKEN)}
-    lines.append(
-        f"{count[OK]} links verified, {count[ABSENT]} not here (`dvc pull` brings what was"
-        f" published), {count[BROKEN]} broken"
-    )
+    lines.append(f"{count[OK]} links verified, {count[ABSENT]} not here, {count[BROKEN]} broken")
+    absent = {PurePosixPath(link.path) for link in links if link.state == ABSENT}
+    folders = {str(path.parent if path.suffix else path) for path in absent}
+    lines += advice(sorted(folders), experiment, Path(root))
     return "\n".join(lines)

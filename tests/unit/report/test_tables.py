@@ -21,7 +21,6 @@ from mac.report.tables import (
     plain,
     points,
     score_table,
-    short_task,
     statistics_table,
     value_table,
 )
@@ -70,11 +69,6 @@ def test_intervals_say_why_they_are_missing():
     assert none.plain == "too few seeds" and none.muted
     agree = interval({"ci_low": 0.0, "ci_high": 0.02, "ci_reason": "all seeds agree: …"})
     assert agree.plain == "[0.0, 2.0]°"
-
-
-def test_short_names():
-    assert short_task("cube-single-play-singletask-task3-v0") == "task 3"
-    assert short_task("scene-play") == "scene-play"
 
 
 def test_rows_are_tasks_then_their_mean_then_all(tmp_path):

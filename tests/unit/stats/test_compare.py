@@ -5,7 +5,8 @@ import pytest
 from mac.rng import stream
 from mac.stats.compare import compare, improvement_matrix, paired_variances
 from mac.stats.coverage import covered
-from mac.stats.intervals import episode_interval, sampling_variance
+from mac.stats.intervals import episode_interval
+from mac.stats.sampling import sampling_variance
 from mac.stats.scores import by_episode, cells
 from tests.unit.stats.rows import episode_rows, make_run
 

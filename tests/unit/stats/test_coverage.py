@@ -3,7 +3,8 @@ import pytest
 
 from mac.rng import stream
 from mac.stats.coverage import binomial_variances, by_method, covered, success_rates
-from mac.stats.intervals import pooled_variance, sampling_variance, t_interval
+from mac.stats.intervals import pooled_variance, t_interval
+from mac.stats.sampling import sampling_variance
 
 
 @pytest.mark.parametrize("mean", [0.1, 0.5])

@@ -10,7 +10,6 @@ from mac.stats.intervals import (
     episode_interval,
     iqm_interval,
     pooled_variance,
-    sampling_variance,
     seed_interval,
     t_interval,
 )
@@ -166,19 +165,6 @@ def test_iqm_interval_says_why_there_is_none():
 
 
 # --- Episodes ---
-
-
-def slow_sampling_variance(successes):
-    n = len(successes)
-    p = (sum(successes) + 1) / (n + 2)
-    return p * (1 - p) / n
-
-
-@pytest.mark.parametrize("successes", [[0] * 50, [1] * 50, [1, 0, 1, 1], [1]])
-def test_sampling_variance_is_binomial_and_never_zero(successes):
-    found = sampling_variance(np.array(successes))
-    assert found == pytest.approx(slow_sampling_variance(successes))
-    assert found > 0
 
 
 def test_pooled_variance_is_that_of_the_mean():

@@ -6,8 +6,8 @@ import pytest
 
 from mac.errors import ConfigError
 from mac.rng import stream
-from mac.stats.intervals import sampling_variance
 from mac.stats.rows import value_gap
+from mac.stats.sampling import sampling_variance
 from mac.stats.scores import (
     MODEL_ERROR,
     SCORES,
