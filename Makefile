@@ -26,11 +26,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 comma := ,
 
 quick: env  ## run the quick experiment and print its table
-	@$(IN_VENV) snakemake --cores all quick
+	@$(IN_VENV) snakemake --cores all --quiet host -- quick
 	@echo; cat results/quick/table.md
 
 smoke: env  ## run the whole chain with tiny budgets; its numbers mean nothing
-	@$(IN_VENV) snakemake --cores all smoke
+	@$(IN_VENV) snakemake --cores all --quiet host -- smoke
 	@echo; cat results/smoke/table.md
 
 test: env  ## run the whole test suite

@@ -19,5 +19,9 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/report.smk"
 
 
+onerror:
+    print("what is done stays done: run the same command again to go on", file=sys.stderr)
+
+
 onstart:
     preflight(PLAN, (job.output[0] for job in workflow.dag.needrun_jobs() if job.output))

@@ -22,6 +22,14 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")
 
 
+def _elsewhere() -> str:
+    """What most mistakes come from where this folder is not the repository's root."""
+    here = Path.cwd()
+    if (here / "configs").is_dir():
+        return ""
+    return f"; looked in {here}, which has no configs/: run mac in the repository's root"
+
+
 class Verbs(click.Group):
     """Command group that takes dashes for underscores, and prints a user's mistake as one line."""
 
@@ -36,7 +44,7 @@ class Verbs(click.Group):
         except MacError as error:
             if os.environ.get("MAC_TRACEBACK"):
                 raise
-            click.echo(f"mac: {error}", err=True)
+            click.echo(f"mac: {error}{_elsewhere()}", err=True)
             ctx.exit(USER_MISTAKE)
 
 
@@ -345,23 +353,24 @@ def show(experiment: str, agent: str | None) -> None:
         if agent not in (None, cell.label):
             continue
         click.echo(f"# {cell.label} on {cell.environment.name}")
-        rows = [
-            (k, json.dumps(cell.resolved.value(k)), v) for k, v in cell.resolved.origins.items()
-        ]
+        found = cell.resolved
+        rows = [(key, json.dumps(found.value(key)), found.origin(key)) for key in found.used]
         widths = [max(len(row[i]) for row in rows) for i in (0, 1)]
         for key, value, layer in rows:
             click.echo(f"{key:{widths[0]}}  {value:{widths[1]}}  {layer}")
 
 
 @config.command()
+@click.argument("key", required=False)
 @click.option("--agent", default=None, help="an agent's own keys too")
-def schema(agent: str | None) -> None:
-    """Print the JSON schema of the configuration: types, bounds, meaning."""
+def schema(key: str | None, agent: str | None) -> None:
+    """Print the JSON schema of the configuration, or of one KEY: types, bounds, meaning."""
     from mac.agents.base import agent_class
+    from mac.config.load import part_of_schema
     from mac.config.schema import AgentConfig
 
     model = agent_class(agent).Config if agent else AgentConfig
-    click.echo(json.dumps(model.model_json_schema(), indent=2))
+    click.echo(json.dumps(part_of_schema(model, key), indent=2))
 
 
 @main.group(cls=Verbs)

@@ -82,6 +82,11 @@ def parse_yaml(content: bytes, path: str | Path) -> dict[str, Any]:
     """Mapping written in the bytes of a YAML file; ``path`` is its name in messages."""
     try:
         content = yaml.load(content.decode(), Loader=_NoDuplicates)  # a safe loader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        what = " ".join(part for part in (error.context, error.problem) if part)
+        raise ConfigError(f"not valid YAML{place}: {what}", file=path) from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"not valid YAML ({error})", file=path) from None
     if content is None:

@@ -92,3 +92,12 @@ def test_a_missing_folder_of_agents(plan, tmp_path, monkeypatch):
     monkeypatch.setenv("MAC_AGENT_PATH", str(tmp_path / "nowhere"))
     result = plan({"mac": {}}, {"schedule": "staged"})
     refused(result, "MAC_AGENT_PATH: no such folder; found", "nowhere")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["plan", "x"], ["config", "show", "x"], ["trace", "x"], ["diff", "./"]]
+)
+def test_another_folder_is_said_to_be_one(arguments, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(main, arguments)
+    refused(result, f"; looked in {tmp_path}, which has no configs/: run mac in the repository's")

@@ -225,9 +225,11 @@ def registry() -> Mapping[str, type[Agent]]:
     return dict(sorted(_REGISTRY.items()))
 
 
-def agent_class(name: str) -> type[Agent]:
-    """Class registered as ``name``."""
+def agent_class(name: str, *, file: str | Path | None = None, key: str = "agent") -> type[Agent]:
+    """Class registered as ``name``, which stands in ``file`` under ``key``."""
     known = registry()
     if name not in known:
-        raise ConfigError("unknown agent", key="agent", found=name, expected=", ".join(known))
+        raise ConfigError(
+            "unknown agent", file=file, key=key, found=name, expected=", ".join(known)
+        )
     return known[name]

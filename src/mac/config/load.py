@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from mac.config.schema import AgentConfig, Impossible
+from mac.config.schema import SHARED, AgentConfig, Impossible
 from mac.errors import ConfigError
 
 
@@ -38,6 +38,30 @@ def _nested(annotation: Any) -> type[BaseModel] | None:
         if isinstance(candidate, type) and issubclass(candidate, BaseModel):
             return candidate
     return None
+
+
+def part_of_schema(model: type[BaseModel], key: str | None) -> dict[str, Any]:
+    """JSON schema of a configuration: all of it, or what stands under a dotted key.
+
+    Raises:
+        ConfigError: if there is no such key.
+    """
+    schema: dict[str, Any] = model.model_json_schema()
+    inner: type[BaseModel] | None = model
+    for part in key.split(".") if key else ():
+        if inner is None or part not in inner.model_fields:
+            known = list(inner.model_fields if inner else ())
+            close = difflib.get_close_matches(part, known, n=1)
+            raise ConfigError(
+                "unknown key",
+                key=key,
+                expected=", ".join(known) or "nothing below a value",
+                remedy=f"did you mean {close[0]}?" if close else None,
+            )
+        leaf = inner.model_json_schema()["properties"][part]
+        inner = _nested(inner.model_fields[part].annotation)
+        schema = inner.model_json_schema() if inner else leaf
+    return schema
 
 
 def flatten(
@@ -120,6 +144,20 @@ class Resolved:
     def plain(self) -> dict[str, Any]:
         """The configuration as plain values."""
         return self.config.model_dump(mode="json")
+
+    def origin(self, key: str) -> str:
+        """Where a dotted key's value comes from; of one that a stage shares, the shared one's."""
+        shared = key.partition(".")[2]
+        if self.origins[key] != "default" or shared.split(".")[0] not in SHARED:
+            return self.origins[key]
+        origin = self.origins[shared]
+        return origin if origin == "default" else f"{origin} ({shared})"
+
+    @property
+    def used(self) -> list[str]:
+        """Keys that mean something: stages trained apart have all values of their own."""
+        apart = self.config.schedule == "staged"
+        return [key for key in self.origins if not (apart and key.split(".")[0] in SHARED)]
 
     def value(self, key: str) -> Any:
         """Plain value of a dotted key or of a whole section."""

@@ -31,7 +31,7 @@ Writers = Annotated[
 ]
 
 _WIDTHS = (1024, 1024, 1024, 1024)
-_SHARED = ("steps", "batch_size", "optimiser")  # a stage without its own takes the top level's
+SHARED = ("steps", "batch_size", "optimiser")  # a stage without its own takes the top level's
 
 
 class Impossible(ValueError):
@@ -312,7 +312,7 @@ class AgentConfig(Model):
             return self
         for name in ("model", "heads", "behaviour", "value"):
             section = getattr(self, name)
-            own = [k for k in _SHARED if getattr(section, k) not in (None, getattr(self, k))]
+            own = [k for k in SHARED if getattr(section, k) not in (None, getattr(self, k))]
             if getattr(section, "validate_every", 0):
                 own.append("validate_every")
             if own:

@@ -234,7 +234,15 @@ def _check(file: Path, spec: EnvSpec, arrays: dict[str, np.ndarray]) -> None:
             wanted in ("any", size) for size, wanted in zip(array.shape, expected, strict=True)
         )
         if not fits:
-            raise DataError("wrong shape", file=file, key=key, found=array.shape, expected=expected)
+            line = f"environments.{spec.name} in {spec.file}" if spec.file else spec.name
+            raise DataError(
+                "wrong shape",
+                file=file,
+                key=key,
+                found=array.shape,
+                expected=expected,
+                remedy=f"correct {line} if the file is right" if key in widths else None,
+            )
         if array.dtype.kind not in "fiub":
             raise DataError("wrong type", file=file, key=key, found=array.dtype, expected="numbers")
         if array.dtype.kind == "f" and not np.isfinite(array).all():

@@ -181,6 +181,7 @@ class PlayCollector:
     def _play(self, seed: int, stacking: float, length: int) -> dict[str, np.ndarray]:
         env = self._env
         observation, info = env.reset(seed=seed)
+        _check_width(self._spec, "observation_dim", self._spec.observation_dim, len(observation))
         oracle = self._oracles[info["privileged/target_task"]]
         oracle.reset(observation, info)
         rows: dict[str, list[np.ndarray]] = {
@@ -449,12 +450,8 @@ def _evaluation_environment(spec: EnvSpec, mode: str, task: int) -> Any:
         env = _environment(spec, spec.env_id, use_oracle_rep=True)
     timing = env._success_timing
     if spec.success_timing not in ("n/a", timing):
-        raise ConfigError(
-            f"environment {spec.name!r} in {mode} mode",
-            key="success_timing",
-            found=spec.success_timing,
-            expected=timing,
-        )
+        message = f"ogbench's {spec.env_id} differs in {mode} mode"
+        raise spec.wrong(message, "success_timing", spec.success_timing, timing)
     with _numpy_seed(0):
         env.reset(seed=0)
     _check_width(spec, "observation_dim", spec.observation_dim, env.observation_space.shape[0])
@@ -484,12 +481,7 @@ def _environment(spec: EnvSpec, env_id: str, **options: Any) -> Any:
 
 def _check_width(spec: EnvSpec, key: str, expected: int, found: int) -> None:
     if expected != found:
-        raise ConfigError(
-            f"environment {spec.name!r} differs from its suite line",
-            key=key,
-            found=expected,
-            expected=found,
-        )
+        raise spec.wrong(f"ogbench's {spec.env_id} differs", key, expected, found)
 
 
 def _seeds(stream: np.random.Generator) -> list[int]:

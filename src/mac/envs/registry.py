@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from mac.errors import ConfigError
 
 SIMULATORS = ("ogbench", "toy")
 MODES = ("reward", "goal")
+_NUMBERS = {"tasks", "observation_dim", "action_dim", "goal_dim", "max_episode_steps"}
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class EnvSpec:
         simulator: module of ``mac.envs`` that makes it.
         success_timing: whether success and reward describe the state before an action (``pre``) or
             after it (``post``); ``n/a`` where the suite does not say.
+        file: the suite file, for messages; no fact of the environment.
     """
 
     name: str
@@ -44,43 +46,34 @@ class EnvSpec:
     max_episode_steps: int
     simulator: str = "ogbench"
     success_timing: str = "n/a"
+    file: str | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
-            kind = {"int": int, "str": str}[field.type]
+        for key, value in self.facts().items():
+            kind = int if key in _NUMBERS else str
             if not isinstance(value, kind) or isinstance(value, bool):
-                raise ConfigError(
-                    f"environment {self.name!r}",
-                    key=field.name,
-                    found=repr(value),
-                    expected=kind.__name__,
-                )
-            if kind is int and value < (0 if field.name == "goal_dim" else 1):
-                raise ConfigError(
-                    f"environment {self.name!r}", key=field.name, found=value, expected=">= 1"
-                )
+                raise self.wrong("wrong type", key, repr(value), kind.__name__)
+            if kind is int and value < (0 if key == "goal_dim" else 1):
+                raise self.wrong("too small", key, value, ">= 1")
         if self.simulator not in SIMULATORS:
-            raise ConfigError(
-                f"environment {self.name!r}",
-                key="simulator",
-                found=self.simulator,
-                expected=" or ".join(SIMULATORS),
-            )
+            known = " or ".join(SIMULATORS)
+            raise self.wrong("unknown simulator", "simulator", self.simulator, known)
         if self.success_timing not in ("pre", "post", "n/a"):
-            raise ConfigError(
-                f"environment {self.name!r}",
-                key="success_timing",
-                found=self.success_timing,
-                expected="pre, post or n/a",
+            raise self.wrong(
+                "unknown timing", "success_timing", self.success_timing, "pre, post or n/a"
             )
+
+    def wrong(self, message: str, key: str, found: Any, expected: Any) -> ConfigError:
+        """The error that says which value of the suite's line is wrong."""
+        place = f"environments.{self.name}.{key}"
+        return ConfigError(message, file=self.file, key=place, found=found, expected=expected)
 
     @classmethod
     def from_line(
         cls, name: str, line: Mapping[str, Any], *, file: str | Path | None = None
     ) -> EnvSpec:
         """Spec from the mapping ``line`` that a suite file holds under ``name``."""
-        known = {field.name: field for field in fields(cls) if field.name != "name"}
+        known = {one.name: one for one in fields(cls) if one.name not in ("name", "file")}
         for key in line:
             if key not in known:
                 raise ConfigError(
@@ -89,23 +82,30 @@ class EnvSpec:
                     key=f"environments.{name}.{key}",
                     expected=", ".join(known),
                 )
-        for key, field in known.items():
-            if field.default is MISSING and key not in line:
+        for key, one in known.items():
+            if one.default is MISSING and key not in line:
                 raise ConfigError("missing key", file=file, key=f"environments.{name}.{key}")
-        return cls(name=name, **line)
+        return cls(name=name, **line, file=None if file is None else str(file))
+
+    def facts(self) -> dict[str, Any]:
+        """All that is known of the environment, as plain values."""
+        facts = asdict(self)
+        del facts["file"]
+        return facts
 
     def data_facts(self) -> dict[str, Any]:
         """What data depend on: not the facts of evaluation, so that both modes share a store."""
-        facts = asdict(self)
+        facts = self.facts()
         del facts["max_episode_steps"], facts["success_timing"]
         return facts
 
-    def check_task(self, task: int) -> None:
-        """Raise unless ``task`` is one of this environment's."""
+    def check_task(self, task: int, *, file: str | Path | None = None, key: str = "task") -> None:
+        """Raise unless ``task``, which stands in ``file`` under ``key``, is one of its tasks."""
         if not 1 <= task <= self.tasks:
             raise ConfigError(
                 f"environment {self.name!r} has no such task",
-                key="task",
+                file=file,
+                key=key,
                 found=task,
                 expected=f"1 to {self.tasks}",
             )

@@ -109,9 +109,12 @@ def estimate(plan: Plan, names: Sequence[str], todo: Sequence[Job] | None = None
     rates = _rates()
     todo = unfinished(plan) if todo is None else todo
     hours: Counter[str] = Counter()
+    by_experiment: dict[str, Counter[str]] = {}
     for job in todo:
+        own = by_experiment.setdefault(job.experiment, Counter())
         for device, seconds in _seconds(job, rates):
             hours[device] += seconds / 3600
+            own[device] += seconds / 3600
     return {
         "experiments": list(names),
         "jobs": dict(sorted(Counter(job.rule for job in todo).items())),
@@ -119,23 +122,41 @@ def estimate(plan: Plan, names: Sequence[str], todo: Sequence[Job] | None = None
         "jobs_done": len(plan) - len(todo),
         "downloads_gb": round(sum(_bytes(j) for j in todo if j.rule == "fetch") / 1e9, 2),
         "disk_gb": round(sum(_bytes(j) for j in todo) / 1e9, 2),
-        "hours": {device: round(value, 2) for device, value in sorted(hours.items())},
+        "hours": _rounded(hours),
+        "hours_by_experiment": {name: _rounded(own) for name, own in by_experiment.items()},
         "no_data": plan.unavailable,
     }
 
 
+def _rounded(hours: Counter[str]) -> dict[str, float]:
+    return {device: round(value, 2) for device, value in sorted(hours.items())}
+
+
 def text(result: dict[str, Any]) -> str:
     """The estimate as a few lines."""
-    hours = ", ".join(f"{v:,.1f} {k.upper()}" for k, v in result["hours"].items()) or "0"
     lines = [
         f"{', '.join(result['experiments'])}: {result['jobs_total']} jobs to run, "
         f"{result['jobs_done']} done",
         *(f"  {rule:16} {count:6}" for rule, count in result["jobs"].items()),
         f"  downloads {result['downloads_gb']:,.1f} GB, disk {result['disk_gb']:,.1f} GB, "
-        f"about {hours} hours (rates and their sources: configs/rates.yaml)",
+        f"about {_hours(result['hours'])} hours (rates and their sources: configs/rates.yaml)",
+        *_table(result["hours_by_experiment"]),
         *(f"  no data: {name} ({why})" for name, why in result["no_data"].items()),
     ]
     return "\n".join(lines)
+
+
+def _table(hours: dict[str, dict[str, float]]) -> list[str]:
+    """Hours of several experiments, one a line."""
+    if len(hours) < 2:
+        return []
+    width = max(map(len, hours))
+    lines = [f"    {name:{width}}  {_hours(own)}" for name, own in hours.items()]
+    return ["  hours by experiment; what several share counts with the first of them:", *lines]
+
+
+def _hours(hours: dict[str, float]) -> str:
+    return ", ".join(f"{value:,.1f} {device.upper()}" for device, value in hours.items()) or "0"
 
 
 def check_gpu(todo: Sequence[Job]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import unicodedata
 from collections.abc import Mapping
@@ -110,15 +111,22 @@ def config_folders() -> list[Path]:
     return [*extra, Path("configs")]
 
 
-def find(kind: str, name: str) -> Path:
-    """File ``<kind>/<name>.yaml`` in the first folder that has it."""
+def find(kind: str, name: str, *, file: Path | None = None, key: str | None = None) -> Path:
+    """File ``<kind>/<name>.yaml`` in the first folder that has it.
+
+    ``file`` and ``key`` are where the name stands, if anywhere.
+    """
     for folder in config_folders():
         path = folder / kind / f"{name}.yaml"
         if path.is_file():
             return path
-    known = sorted({p.stem for f in config_folders() for p in (f / kind).glob("*.yaml")})
+    folders = [folder / kind for folder in config_folders()]
+    known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
     raise ConfigError(
-        f"no {kind.rstrip('s')} of this name", key=name, expected=", ".join(known) or "a YAML file"
+        f"no {kind.rstrip('s')} of this name in {', '.join(map(str, folders))}",
+        file=file,
+        key=key or name,
+        expected=", ".join(known) or "a YAML file",
     )
 
 
@@ -133,8 +141,19 @@ def _read(path: Path, model: type[_File]) -> Any:
         key = ".".join(repr(part) if _unprintable(part) else part for part in parts)
         found = None if isinstance(first["input"], dict) else repr(first["input"])
         known = ", ".join(model.model_fields) if first["type"] == "extra_forbidden" else None
+        remedy = _misspelt(first, model) if first["type"] == "missing" else None
         message = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(message, file=path, key=key, found=found, expected=known) from None
+        raise ConfigError(
+            message, file=path, key=key, found=found, expected=known, remedy=remedy
+        ) from None
+
+
+def _misspelt(missing: Mapping[str, Any], model: type[_File]) -> str | None:
+    """Which key may have been meant to be the ``missing`` one, of those that have no meaning."""
+    key, given = str(missing["loc"][-1]), missing["input"]
+    odd = [str(name) for name in given if name not in model.model_fields]
+    close = difflib.get_close_matches(key, odd, n=1)
+    return f"is {close[0]} meant to be it?" if close else None
 
 
 _FIXED = {
@@ -168,7 +187,7 @@ class Experiment:
         self._check_names()
         cells = []
         for suite_name, chosen in self.file.suites.items():
-            path = find("suites", suite_name)
+            path = find("suites", suite_name, file=self.path, key=f"suites.{suite_name}")
             suite: SuiteFile = _read(path, SuiteFile)
             for name, tasks in chosen.items():
                 if name in suite.unavailable:
@@ -185,7 +204,7 @@ class Experiment:
                 spec = EnvSpec.from_line(name, line, file=path)
                 numbers = tuple(tasks or range(1, spec.tasks + 1))
                 for number in numbers:
-                    spec.check_task(number)
+                    spec.check_task(number, file=self.path, key=f"suites.{suite_name}.{name}")
                 cells += [
                     self._cell(label, entry or AgentEntry(), suite_name, path, suite, spec, numbers)
                     for label, entry in self.file.agents.items()
@@ -203,7 +222,7 @@ class Experiment:
         spec: EnvSpec,
         tasks: tuple[int, ...],
     ) -> Cell:
-        agent = agent_class(entry.agent or label)
+        agent = agent_class(entry.agent or label, file=self.path, key=f"agents.{label}")
         if suite.mode not in agent.modes:
             raise ConfigError(
                 f"agent {agent.name} does not know {suite.mode} mode",
@@ -237,7 +256,21 @@ class Experiment:
                 raise ConfigError(
                     "not a setting", file=origin, key=key, remedy=_FIXED[key], found=None
                 )
+        self._check_chunk(resolved)
         return Cell(label, agent, spec, tasks, resolved)
+
+    @staticmethod
+    def _check_chunk(resolved: Resolved) -> None:
+        """Refuse chunks that no episode of the data has room for, before data are collected."""
+        length, episode = resolved.config.chunk_length, resolved.config.data.episode_length
+        if length > episode:
+            raise ConfigError(
+                "a chunk is longer than the episodes of the data",
+                file=resolved.origins["chunk_length"],
+                key="chunk_length",
+                found=length,
+                expected=f"at most data.episode_length: {episode}",
+            )
 
     def _layer(self, part: str, values: Mapping[str, Any] | None) -> Layer:
         """Layer of a part of this file.

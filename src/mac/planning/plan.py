@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -212,7 +212,7 @@ def _evaluation_reads(cell: Cell) -> dict[str, Any]:
     content: dict[str, Any] = {"config": _slice(cell, reads)}
     if agent.evaluator == "episodes" and cell.environment.simulator != "ogbench":
         # OGBench's id, which the data hold, fixes all else: a line that disagrees is refused.
-        content["environment"] = asdict(cell.environment)
+        content["environment"] = cell.environment.facts()
     return content
 
 

@@ -42,5 +42,7 @@ def test_an_agent_without_settings_and_a_new_file_count(tmp_path):
 
 def test_files_that_are_no_yaml_are_named(tmp_path):
     sides = trees(tmp_path, {"a.yaml": "a: ["}, {"a.yaml": "a: 1"})
-    with pytest.raises(ConfigError, match=r"before:a\.yaml: not valid YAML"):
+    with pytest.raises(
+        ConfigError, match=r"before:a\.yaml: not valid YAML, line \d+, column \d+: "
+    ):
         changes(*sides, ["*.yaml"])

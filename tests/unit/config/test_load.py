@@ -1,9 +1,10 @@
 import pytest
 
 from mac.agents.base import agent_class
-from mac.config.load import Layer, matching, resolve
+from mac.config.load import Layer, matching, part_of_schema, resolve
 from mac.config.schema import AgentConfig
 from mac.errors import ConfigError
+from mac.io import read_yaml
 
 BASE = {"agent": "mac", "mode": "reward"}
 
@@ -19,6 +20,38 @@ def test_later_layers_win_and_every_value_remembers_its_layer():
     assert found.origins["discount"] == "layer1.yaml"
     assert found.origins["steps"] == "layer0.yaml"
     assert found.origins["chunk_length"] == "default"
+
+
+def test_shared_values_are_shown_where_they_are_used_and_come_from():
+    values = {"schedule": "staged", "steps": 5, "heads.steps": 6, "optimiser.decay": "cosine"}
+    found = resolve(layers(values), AgentConfig)
+    assert found.origin("model.steps") == "layer0.yaml (steps)"
+    assert found.origin("heads.steps") == "layer0.yaml"
+    assert found.origin("value.optimiser.decay") == "layer0.yaml (optimiser.decay)"
+    assert found.origin("value.optimiser.weight_decay") == "default"
+    assert {"model.steps", "chunk_length"} <= {*found.used} < {*found.origins}
+    assert not {"steps", "batch_size", "optimiser.decay"} & {*found.used}
+    joint = resolve(layers({"schedule": "joint"}), AgentConfig)
+    assert {"steps", "optimiser.decay"} <= {*joint.used}
+
+
+def test_a_syntax_error_has_its_line(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_text("title: [a\nb: c\n")
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(path)
+    said = f"{path}: not valid YAML, line 2, column 2: while parsing a flow sequence did not find"
+    assert str(caught.value).startswith(said) and "unicode" not in str(caught.value)
+
+
+def test_a_part_of_the_schema_stands_alone():
+    assert part_of_schema(AgentConfig, None) == AgentConfig.model_json_schema()
+    assert part_of_schema(AgentConfig, "chunk_length")["minimum"] == 1
+    section = part_of_schema(AgentConfig, "model.optimiser")
+    assert {*section["properties"]} == {"learning_rate", "decay", "weight_decay"}
+    for key, message in (("valeu", "did you mean value"), ("steps.x", "nothing below a value")):
+        with pytest.raises(ConfigError, match=f"{key}: unknown key; .*{message}"):
+            part_of_schema(AgentConfig, key)
 
 
 def test_nested_and_dotted_keys_mean_the_same():

@@ -168,7 +168,7 @@ def empty(arrays):
         (infinite, r"qpos: not finite; found \[inf, .*\] in row 3"),
         (loud, "actions: action out of range; found 1.5; expected -1 to 1"),
         (missing, "actions: array is missing; found observations, qpos, qvel, terminals"),
-        (narrow, r"observations: wrong shape; found \(41, 3\); expected \(41, 4\)"),
+        (narrow, r"observations: wrong shape; found \(41, 3\); expected \(41, 4\); correct "),
         (short, r"actions: wrong shape; found \(40, 2\); expected \(41, 2\)"),
         (flat, r"qpos: wrong shape; found \(82,\); expected \(41, 'any'\)"),
         (open_end, "terminals: the last row must end an episode"),

@@ -233,8 +233,22 @@ def test_actions_are_clipped():
     ],
 )
 def test_lines_that_ogbench_contradicts_are_named(change, message):
+    spec = replace(ROBOTS["cube-single"], **change, file="suites/mine.yaml")
+    with pytest.raises(ConfigError, match=message) as caught:
+        ogbench.make(spec, "goal").reset(0, 1)
+    if "env_id" not in change:
+        (key,) = change
+        place = (
+            f"suites/mine.yaml: environments.cube-single.{key}: ogbench's cube-single-v0 differs"
+        )
+        assert str(caught.value).startswith(place)
+
+
+def test_a_wrong_width_is_noticed_before_anything_is_collected():
+    spec = replace(ROBOTS["cube-single"], observation_dim=27, file="suites/mine.yaml")
+    message = r"suites/mine.yaml: environments.cube-single.observation_dim: .*; expected 28"
     with pytest.raises(ConfigError, match=message):
-        ogbench.make(replace(ROBOTS["cube-single"], **change), "goal").reset(0, 1)
+        ogbench.collector(spec).episode(rng.stream(0, "width"), 5)
 
 
 def test_button_states_must_be_there():

@@ -1,6 +1,6 @@
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +9,7 @@ from mac.envs.registry import EnvSpec, adapter
 from mac.errors import ConfigError
 from tests.specs import POINTMASS, ROBOTS
 
-LINE = {key: value for key, value in asdict(ROBOTS["cube-single"]).items() if key != "name"}
+LINE = {key: value for key, value in ROBOTS["cube-single"].facts().items() if key != "name"}
 
 
 def test_one_line_makes_a_spec():
@@ -22,11 +22,11 @@ def test_one_line_makes_a_spec():
     ("change", "message"),
     [
         ({"taks": 5}, r"suite.yaml: environments.cube-single.taks: unknown key; expected dataset"),
-        ({"tasks": None}, r"'cube-single'.*"),
-        ({"tasks": 0}, r"tasks: environment 'cube-single'; found 0; expected >= 1"),
-        ({"tasks": True}, r"tasks: environment 'cube-single'; found True; expected int"),
-        ({"goal_dim": "3"}, r"goal_dim: environment 'cube-single'; found '3'; expected int"),
-        ({"env_id": 3}, r"env_id: environment 'cube-single'; found 3; expected str"),
+        ({"tasks": None}, r"suite.yaml: environments.cube-single.tasks: wrong type; found None"),
+        ({"tasks": 0}, r"suite.yaml: environments.cube-single.tasks: .* found 0; expected >= 1"),
+        ({"tasks": True}, r"cube-single.tasks: wrong type; found True; expected int"),
+        ({"goal_dim": "3"}, r"cube-single.goal_dim: wrong type; found '3'; expected int"),
+        ({"env_id": 3}, r"cube-single.env_id: wrong type; found 3; expected str"),
         ({"simulator": "atari"}, r"simulator: .* found atari; expected ogbench or toy"),
         ({"success_timing": "late"}, r"success_timing: .* found late; expected pre, post or n/a"),
     ],
@@ -40,6 +40,11 @@ def test_missing_key_is_named():
     line = {key: value for key, value in LINE.items() if key != "action_dim"}
     with pytest.raises(ConfigError, match=r"suite.yaml: environments.x.action_dim: missing key"):
         EnvSpec.from_line("x", line, file="suite.yaml")
+
+
+def test_the_file_of_a_line_is_no_fact_of_the_environment():
+    one, other = (EnvSpec.from_line("cube-single", LINE, file=f) for f in ("a.yaml", "b.yaml"))
+    assert one == other and one.facts() == other.facts() and "file" not in one.data_facts()
 
 
 def test_tasks_are_numbered_from_one():

@@ -269,10 +269,16 @@ def test_comments_and_order_change_nothing(write):
         ),
         (
             {"suites": {"nowhere": {"x": None}}},
-            r"nowhere: no suite of this name; expected .*reward",
+            r"x\.yaml: suites\.nowhere: no suite of this name in .*suites; expected .*reward",
         ),
-        ({"suites": {"reward": {"cube-single": [9]}}}, r"no such task.*found 9"),
-        ({"agents": {"mca": {}}}, r"agent: unknown agent; found mca; expected .*mac"),
+        (
+            {"suites": {"reward": {"cube-single": [9]}}},
+            r"x\.yaml: suites\.reward\.cube-single: .*no such task.*found 9",
+        ),
+        (
+            {"agents": {"mca": {}}},
+            r"x\.yaml: agents\.mca: unknown agent; found mca; expected .*mac",
+        ),
         ({"set": {"discuont": 1}}, r"x\.yaml: discuont: unknown key; did you mean discount"),
     ],
 )
@@ -281,6 +287,38 @@ def test_mistakes_are_named_in_one_line(write, changes, message):
     with pytest.raises(ConfigError, match=message) as caught:
         Plan(["x"])
     assert "\n" not in str(caught.value)
+
+
+def test_a_misspelt_required_key_is_suggested(write):
+    content = experiment()
+    content["titel"] = content.pop("title")
+    write("experiments", "x", content)
+    with pytest.raises(ConfigError, match=r"x\.yaml: title: .*; is titel meant to be it\?"):
+        Plan(["x"])
+
+
+def test_chunks_longer_than_the_episodes_are_refused_when_planning(write):
+    values = {**experiment()["set"], "chunk_length": 50, "data.episode_length": 49}
+    write("experiments", "x", experiment(set=values))
+    message = r"x\.yaml: chunk_length: .*; found 50; expected at most data.episode_length: 49"
+    with pytest.raises(ConfigError, match=message):
+        Plan(["x"])
+    write("experiments", "x", experiment(set={**values, "data.episode_length": 50}))
+    Plan(["x"])
+
+
+def test_hours_of_several_experiments_are_told_apart(write):
+    write("experiments", "x", experiment())
+    write("experiments", "y", experiment(set={**experiment()["set"], "discount": 0.9}))
+    result = estimate.estimate(Plan(["x", "y"]), ["x", "y"])
+    parts = result["hours_by_experiment"]
+    assert [*parts] == ["x", "y"] and parts["x"] != parts["y"]
+    for device, hours in result["hours"].items():
+        assert hours == pytest.approx(sum(own.get(device, 0) for own in parts.values()), abs=0.02)
+    lines = estimate.text(result).splitlines()
+    assert sum(line.startswith(("    x  ", "    y  ")) for line in lines) == 2
+    alone = estimate.estimate(Plan(["x"]), ["x"])
+    assert "by experiment" not in estimate.text(alone)
 
 
 @pytest.mark.parametrize("part", ["set", "suite_set", "agent"])
