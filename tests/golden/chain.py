@@ -31,7 +31,7 @@ from mac.training.trainer import Trainer
 from tests.architecture.source import ROOT
 from tests.specs import POINTMASS
 
-LINE = {key: value for key, value in vars(POINTMASS).items() if key != "name"}
+LINE = {key: value for key, value in POINTMASS.facts().items() if key != "name"}
 WIDTHS = {"hidden_dims": [8, 8]}
 VALUES = {
     "schedule": "staged",
