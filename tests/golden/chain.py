@@ -93,8 +93,8 @@ def write(folder: Path) -> list[str]:
 class DoubleTrainer(Trainer):
     """The trainer, its batches and noise cast to float64."""
 
-    def batch(self, *arguments):
-        return super().batch(*arguments).map(torch.Tensor.double)
+    def moved(self, *arguments):
+        return super().moved(*arguments).map(torch.Tensor.double)
 
     def noise(self, *arguments):
         return {name: draw.double() for name, draw in super().noise(*arguments).items()}

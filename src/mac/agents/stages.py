@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from mac.types import Spaces
 
 _TASK = ("data.normalizer", "mode")
-_DATA = ("data.all_anchors",)  # [C]
+_OPTIONS = ("data.all_anchors", "compute.tf32")
 _GAUSSIAN = ("behaviour.squash", "behaviour.squash_mean", "behaviour.state_dependent_std")
 # Goals are drawn in goal mode alone, those of the value functions before those of the behaviour; a
 # geometric distance along the trajectory depends on the discount.
@@ -54,7 +54,7 @@ MODEL = Stage(
     1,
     ("data.normalizer", "chunk_length", "model"),
     make=make_model,
-    variants=(*_DATA, "model.layer_norm"),
+    variants=(*_OPTIONS, "model.layer_norm"),
     section="model",
 )
 HEADS = Stage(
@@ -66,7 +66,7 @@ HEADS = Stage(
         "goal": (*_VALUE_GOALS, "goals.negative"),
     },
     make=make_heads,
-    variants=(*_DATA, "heads.layer_norm"),
+    variants=(*_OPTIONS, "heads.layer_norm"),
     scope="task",
     section="heads",
 )
@@ -76,7 +76,7 @@ BEHAVIOUR = Stage(
     (*_TASK, "chunk_length", "behaviour"),
     {"goal": (*_VALUE_GOALS, "goals.actor")},
     make=make_behaviour,
-    variants=(*_DATA, "behaviour.layer_norm", *_GAUSSIAN),
+    variants=(*_OPTIONS, "behaviour.layer_norm", *_GAUSSIAN),
     section="behaviour",
 )
 # Without ``make``: an agent's value learner follows the agent's own acting rule.
@@ -85,7 +85,7 @@ VALUE = Stage(
     1,
     ("chunk_length", "discount", "value", "compute.precision"),
     {"goal": _VALUE_GOALS},
-    variants=(*_DATA, "value.layer_norm"),
+    variants=(*_OPTIONS, "value.layer_norm"),
     needs=("model", "heads", "behaviour"),
     scope="task",
     section="value",

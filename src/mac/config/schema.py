@@ -252,7 +252,7 @@ class ReportConfig(Model):
 
 
 class ComputeConfig(Model):
-    """How computation is carried out; only ``precision`` changes results and is fingerprinted."""
+    """How computation is carried out; what changes results is fingerprinted."""
 
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu or cuda"
@@ -262,6 +262,7 @@ class ComputeConfig(Model):
     precision: Literal["float32", "bf16"] = Field(
         "float32", description="of actor and critic inside rollouts; [F] float32"
     )
+    tf32: bool = Field(False, description="matrix products of training in TF32 on a GPU; [F] False")
     save_every_s: float = Field(60.0, gt=0.0, description="seconds between resumable saves")
     writers: Writers = Field(
         (), description="where a training's log goes beside metrics.csv; see docs/watch.md"

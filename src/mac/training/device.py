@@ -1,15 +1,19 @@
-"""Everything that depends on the device: its choice, its threads, its determinism."""
+"""Everything that depends on the device: choice, threads, determinism, precision, graphs."""
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from mac.errors import DeviceError
 
 if TYPE_CHECKING:
     from mac.config.schema import ComputeConfig
+    from mac.training.capture import Recorder
 
 
 def choose_device(name: str) -> torch.device:
@@ -33,6 +37,49 @@ def prepare(config: ComputeConfig) -> torch.device:
 
     The number of threads comes from the configuration: sums split over threads round differently.
     """
+    # cuBLAS sums in the same order every time only with a workspace of fixed size.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.set_num_threads(config.threads)
     torch.set_deterministic_debug_mode("warn")  # the other spelling imports the whole compiler
     return choose_device(config.device)
+
+
+def prepare_training(config: ComputeConfig) -> torch.device:
+    """As :func:`prepare`, and set the precision of training's matrix products."""
+    device = prepare(config)
+    if config.tf32 and device.type != "cuda":
+        raise DeviceError(
+            "only a GPU computes in TF32", key="compute.tf32", found=str(device), expected="cuda"
+        )
+    torch.backends.cuda.matmul.fp32_precision = "tf32" if config.tf32 else "ieee"
+    return device
+
+
+class CudaGraph:
+    """A graph of CUDA kernels."""
+
+    def __init__(self) -> None:
+        self._graph, self._stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()
+
+    def warm_up(self, function: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+        """As in :class:`mac.training.capture.Recorder`; autograd asks for a stream of its own."""
+        usual = torch.cuda.current_stream()
+        self._stream.wait_stream(usual)
+        with torch.cuda.stream(self._stream):
+            results = function()
+        usual.wait_stream(self._stream)
+        return results
+
+    def record(self, function: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+        """As in :class:`mac.training.capture.Recorder`."""
+        with torch.cuda.graph(self._graph, stream=self._stream):
+            return function()
+
+    def replay(self) -> None:
+        """As in :class:`mac.training.capture.Recorder`."""
+        self._graph.replay()
+
+
+def recorder(device: torch.device) -> Recorder | None:
+    """What records an update on a device; None where nothing is gained by it."""
+    return CudaGraph() if device.type == "cuda" else None

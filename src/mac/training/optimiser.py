@@ -22,10 +22,21 @@ class Adam:
 
     def __init__(self, parameters: Sequence[nn.Parameter], config: OptimiserConfig) -> None:
         self.parameters = list(parameters)
-        self.learning_rate, self.weight_decay = config.learning_rate, config.weight_decay
+        self.weight_decay = config.weight_decay
         self.first = [torch.zeros_like(p) for p in self.parameters]
         self.second = [torch.zeros_like(p) for p in self.parameters]
         self.counts = [torch.zeros((), device=p.device) for p in self.parameters]
+        on_gpu = any(p.is_cuda for p in self.parameters)
+        # A recorded step reads the rate from the GPU; on a CPU the kernel takes numbers alone.
+        self._rate = torch.zeros((), device=self.parameters[0].device) if on_gpu else 0.0
+        self.set_learning_rate(config.learning_rate)
+
+    def set_learning_rate(self, rate: float) -> None:
+        """Rate of the steps that follow."""
+        if isinstance(self._rate, Tensor):
+            self._rate.fill_(rate)
+        else:
+            self._rate = rate
 
     @torch.no_grad()
     def step(self) -> None:
@@ -41,7 +52,7 @@ class Adam:
             second,
             [],
             counts,
-            lr=self.learning_rate,
+            lr=self._rate,
             beta1=BETAS[0],
             beta2=BETAS[1],
             weight_decay=self.weight_decay,

@@ -12,7 +12,7 @@ from mac.data.store import Store
 from mac.data.views import Chunks
 from mac.nets.mlp import Init
 from mac.training import checkpoint
-from mac.training.device import choose_device, prepare
+from mac.training.device import choose_device, prepare_training
 from mac.training.trainer import Settings, Trainer, checkpoint_name
 from mac.training.watchers import openers
 from mac.training.writers import Opener
@@ -90,7 +90,7 @@ def train(job: Job) -> None:
     agent = build_agent(job)
     watchers = openers(agent.config.compute.writers, job.directory, job.config)
     with job.recorded() as known:
-        device = prepare(agent.config.compute)
+        device = prepare_training(agent.config.compute)
         known["device"] = str(device)
         _train(job, agent, device, watchers)
 

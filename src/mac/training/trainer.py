@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from mac.errors import TrainingError
 from mac.progress import progress
 from mac.rng import stream, torch_seed
 from mac.training import checkpoint
+from mac.training.ahead import ahead
+from mac.training.capture import Captured
+from mac.training.device import recorder
 from mac.training.update import Update, adam, learning_rate
 from mac.training.writers import Opener, writing
 from mac.types import Batch
@@ -126,15 +130,25 @@ class Trainer:
         self.update = Update(
             list(self.parts.values()), self.optimiser, lagged_target=settings.lagged_target
         )
+        self.step = Captured(self._step, recorder(settings.device))
+        self.finite = torch.ones((), dtype=torch.bool, device=settings.device)  # all losses so far
         self.draws = self.update.draws(settings.batch_size)
         self.generator = torch.Generator(settings.device)
         self.state = _State()
 
-    def batch(self, view: View, purpose: str, step: int) -> Batch:
-        """Batch of a step, on the device."""
+    def drawn(self, view: View, purpose: str, step: int) -> Batch:
+        """Batch of a step, in arrays of NumPy."""
         s = self.settings
-        batch = view.sample(stream(s.seed, s.name, purpose, counter=step), s.batch_size)
-        return batch.map(lambda array: torch.from_numpy(array).to(s.device))
+        return view.sample(stream(s.seed, s.name, purpose, counter=step), s.batch_size)
+
+    def moved(self, batch: Batch) -> Batch:
+        """Batch on the device."""
+        return batch.map(lambda array: torch.from_numpy(array).to(self.settings.device))
+
+    def held_out_inputs(self) -> tuple[Batch, dict[str, Tensor]]:
+        """The fixed batch and noise of held-out checks."""
+        batch = self.moved(self.drawn(self.held_out, "held-out", 0))
+        return batch, self.noise("held-out noise", 0)
 
     def noise(self, purpose: str, step: int) -> dict[str, Tensor]:
         """Noise of a step, on the device."""
@@ -142,12 +156,23 @@ class Trainer:
         self.generator.manual_seed(torch_seed(s.seed, s.name, purpose, counter=step))
         return {n: draw.sample(self.generator, s.device) for n, draw in self.draws.items()}
 
+    def _step(self, batch: Batch, noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        metrics = self.update(batch, noise)
+        for name, value in metrics.items():
+            if name.endswith("_loss"):
+                self.finite &= torch.isfinite(value)
+        return metrics
+
     def run(self) -> None:
         """Train to the end, from the saved state where there is one."""
         s = self.settings
         self._restore()
+        batches = ahead(
+            partial(self.drawn, self.view, "batch"),
+            range(self.state.step, s.steps),
+            enabled=s.device.type != "cpu",
+        )
         saved = time.monotonic()
-        finite = torch.ones((), dtype=torch.bool, device=s.device)
         with (
             _catch_signals() as signalled,
             progress(s.steps, "step", s.name, initial=self.state.step) as bar,
@@ -155,21 +180,15 @@ class Trainer:
                 self.directory / "metrics.csv", self.state.rows, self.state.step, self.openers
             ) as write,
         ):
-            while self.state.step < s.steps:
-                step = self.state.step
-                self.optimiser.learning_rate = learning_rate(s.optimiser, step, s.steps)
-                metrics = self.update(
-                    self.batch(self.view, "batch", step), self.noise("noise", step)
-                )
-                for name, value in metrics.items():
-                    if name.endswith("_loss"):
-                        finite &= torch.isfinite(value)
-                self.state.step = step = step + 1
+            for step, batch in enumerate(batches, self.state.step + 1):
+                self.optimiser.set_learning_rate(learning_rate(s.optimiser, step - 1, s.steps))
+                metrics = self.step(self.moved(batch), self.noise("noise", step - 1))
+                self.state.step = step
                 bar.update(1)
                 number = signalled()
                 due = time.monotonic() - saved > s.save_every_s
                 if number or due or step % s.log_every == 0 or step in s.checkpoints:
-                    self._check(finite, metrics)
+                    self._check(metrics)
                 if step % s.log_every == 0 or step == s.steps:
                     self._log(step, metrics)
                 if s.validate_every and (step % s.validate_every == 0 or step == s.steps):
@@ -185,8 +204,8 @@ class Trainer:
                     raise Interrupted(number)
         self.resume.unlink(missing_ok=True)
 
-    def _check(self, finite: Tensor, metrics: Mapping[str, Tensor]) -> None:
-        if not bool(finite):
+    def _check(self, metrics: Mapping[str, Tensor]) -> None:
+        if not bool(self.finite):
             values = ", ".join(f"{n}={float(v):.3g}" for n, v in metrics.items())
             name, step = self.settings.name, self.state.step
             raise TrainingError(
@@ -204,7 +223,7 @@ class Trainer:
 
         Remembers each loss's best weights if they are to be kept.
         """
-        batch, noise = self.batch(self.held_out, "held-out", 0), self.noise("held-out noise", 0)
+        batch, noise = self.held_out_inputs()
         row = (
             self.state.rows[-1] if self.state.rows and self.state.rows[-1]["step"] == step else None
         )
@@ -230,7 +249,7 @@ class Trainer:
         s = self.settings
         last = step == s.steps
         if last and s.keep == "best":
-            batch, noise = self.batch(self.held_out, "held-out", 0), self.noise("held-out noise", 0)
+            batch, noise = self.held_out_inputs()
             for part in self.parts.values():
                 with torch.no_grad():
                     kept = [

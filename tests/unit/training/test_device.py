@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from mac.config.schema import ComputeConfig
 from mac.errors import DeviceError
-from mac.training.device import choose_device
+from mac.training.device import choose_device, prepare_training
 
 
 @pytest.fixture
@@ -44,3 +45,21 @@ def test_a_device_that_is_not_there_is_refused_in_one_line(gpus, count, name, me
     with pytest.raises(DeviceError, match=message) as caught:
         choose_device(name)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("wanted", "expected"), [(False, "ieee"), (True, "tf32")])
+def test_training_sets_the_precision_of_products_on_a_gpu(gpus, wanted, expected):
+    gpus(1)
+    products = torch.backends.cuda.matmul
+    before, products.fp32_precision = products.fp32_precision, "ieee" if wanted else "tf32"
+    try:
+        device = prepare_training(ComputeConfig(device="cuda", tf32=wanted))
+        assert device == torch.device("cuda") and products.fp32_precision == expected
+    finally:
+        products.fp32_precision = before
+
+
+def test_tf32_is_refused_on_a_cpu(gpus):
+    gpus(0)
+    with pytest.raises(DeviceError, match=r"compute.tf32: only a GPU .*; found cpu; expected cuda"):
+        prepare_training(ComputeConfig(tf32=True))
