@@ -5,7 +5,7 @@ EXTRAS := train,report,workflow,dev
 WORKERS ?= 2
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$(PATH)"
 
-.PHONY: help env quick smoke test lint lock clean-env
+.PHONY: help env quick smoke test gpu-check lint lock clean-env
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
@@ -34,7 +34,11 @@ smoke: env  ## run the whole chain with tiny budgets; its numbers mean nothing
 	@echo; cat results/smoke/table.md
 
 test: env  ## run the whole test suite
-	@$(IN_VENV) pytest -n $(WORKERS) --dist loadgroup -m "not gpu" --durations 15
+	@$(IN_VENV) pytest -n $(WORKERS) --dist loadgroup --durations 15
+
+GPU_PYTHON ?= $(VENV)/bin/python
+gpu-check:  ## tests, parity, smoke, training at the paper's size and speed on a GPU
+	@$(GPU_PYTHON) tests/gpu/check.py $(GPU_CHECK)
 
 lint: env  ## check the style of the code
 	@$(IN_VENV) ruff check .

@@ -27,6 +27,9 @@ def pytest_addoption(parser):
         help="folder with the numerical cases of the original implementation",
     )
     parser.addoption(
+        "--device", default="cpu", help="where the parity cases and the tests for a GPU run"
+    )
+    parser.addoption(
         "--rewrite-golden",
         action="store_true",
         help="store the golden traces anew, after an intended change and a raised revision",

@@ -381,20 +381,22 @@ def bench() -> None:
 @bench.command("train")
 @click.option("--size", type=click.Choice(["quick", "paper"]), default="quick", show_default=True)
 @click.option("--rounds", type=click.IntRange(min=1), default=None, help="rounds of measurement")
+@click.option("--device", default="cpu", show_default=True, help="cpu, or cuda and its number")
 @click.option("--json", "as_json", is_flag=True, help="print nothing but JSON")
-def bench_train(size: str, rounds: int | None, as_json: bool) -> None:
-    """CPU-seconds of one MAC update, of each stage's, and of the matrix products alone."""
-    from mac.bench.train import measure
+def bench_train(size: str, rounds: int | None, device: str, as_json: bool) -> None:
+    """Cost of one MAC update and of its matrix products alone.
 
-    result = measure(size, rounds)
+    On a CPU in CPU-seconds, stage by stage; on a GPU in milliseconds, launched and replayed.
+    """
+    from mac.bench import gpu, train
+    from mac.training.device import choose_device
+
+    where = choose_device(device)
+    result = train.measure(size, rounds) if device == "cpu" else gpu.measure(size, rounds, where)
     if as_json:
         click.echo(json.dumps(result, indent=2, sort_keys=True))
-        return
-    for key in ("joint", "joint_bf16", "floor_fp32", "floor_bf16"):
-        click.echo(f"{key:12} {result[f'{key}_cpu_s']:.4f} CPU-s")
-    for key, value in result["stages"].items():
-        click.echo(f"  {key:10} {value:.4f} CPU-s")
-    click.echo(f"joint / floor {result['joint_over_floor']:.2f}")
+    else:
+        click.echo("\n".join((train if device == "cpu" else gpu).lines(result)))
 
 
 @bench.command("data")

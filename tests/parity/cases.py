@@ -147,6 +147,7 @@ class Case:
     """One file: arrays, the agent built from its configuration, and the mapping between them."""
 
     path: Path
+    device: str = "cpu"
     arrays: dict[str, np.ndarray] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -164,7 +165,7 @@ class Case:
         config = config_of(self.agent_name, self.original)
         agent = agent_class(self.agent_name)(config, spaces, Init(0))
         for part in agent.parts.values():
-            part.to(dtype)
+            part.to(self.device, dtype)
         self.load(agent, "params")
         return agent
 
@@ -203,7 +204,7 @@ class Case:
         data["actions"] = data["actions"].reshape(rows, n, -1)
         for goals in ("value_goals", "actor_goals"):
             data.setdefault(goals, np.zeros((rows, 0), np.float32))
-        return Batch(**data).map(lambda array: torch.from_numpy(array).to(dtype))
+        return Batch(**data).map(lambda array: torch.from_numpy(array).to(self.device, dtype))
 
     def noise(self, dtype: torch.dtype = torch.float32) -> dict[str, torch.Tensor]:
         """Training noise by our names; the draws of the rollout's steps stacked."""
@@ -218,7 +219,7 @@ class Case:
         if steps:
             stacked = np.stack([named[n].reshape(named[n].shape[-3:]) for n in steps])
             noise["rollout_z"] = stacked
-        return {n: torch.from_numpy(a).to(dtype) for n, a in noise.items()}
+        return {n: torch.from_numpy(a).to(self.device, dtype) for n, a in noise.items()}
 
     def test_noise(self, kind: str, dtype: torch.dtype = torch.float32) -> torch.Tensor | None:
         """Noise of the acting test ``batch``, ``full`` or ``single`` with leading rows, or None."""
@@ -226,10 +227,10 @@ class Case:
             if re.fullmatch(rf"noise/\d+_test_{kind}_(z|eps)", name):
                 if kind == "single":
                     array = array.reshape(array.shape[-2:] if self.candidates else array.shape[-1:])
-                    return torch.from_numpy(array).to(dtype)[None]
+                    return torch.from_numpy(array).to(self.device, dtype)[None]
                 array = array.reshape(array.shape[-3:] if self.candidates else array.shape[-2:])
                 array = np.swapaxes(array, 0, 1) if self.candidates else array
-                return torch.from_numpy(np.ascontiguousarray(array)).to(dtype)
+                return torch.from_numpy(np.ascontiguousarray(array)).to(self.device, dtype)
         return None
 
     @property

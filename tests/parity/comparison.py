@@ -17,12 +17,12 @@ from tests.conftest import PARITY_CASES
 from .cases import Case, missing, refused
 
 
-def open_case(path):
+def open_case(path, device="cpu"):
     """The case of a file; skips what cannot be run by its name."""
     if reason := missing(path):
         pytest.skip(reason)
     torch.set_num_threads(1)
-    case = Case(path)
+    case = Case(path, device)
     if reason := refused(case.agent_name, case.original):
         pytest.skip(f"{path.name}: {reason}")
     return case
@@ -140,9 +140,9 @@ def acting(case, agent, dtype):
     out = {}
     if case.agent_name == "model_error":
         return out
-    observations = torch.from_numpy(case.arrays["test/observations"]).to(dtype)
+    observations = torch.from_numpy(case.arrays["test/observations"]).to(case.device, dtype)
     goals = case.arrays.get("test/goals", np.zeros((len(observations), 0), np.float32))
-    goals = torch.from_numpy(goals).to(dtype)
+    goals = torch.from_numpy(goals).to(case.device, dtype)
     first = case.original.get("action_chunking_test", 1) * case.original["_shapes"]["action_dim"]
     noise = case.test_noise("batch", dtype)
     with torch.no_grad():
@@ -225,7 +225,7 @@ def check_updates(case):
             continue
         bound, entries, off = {1: 3e-6, 3: 5e-6}[step], 0, 0
         for name, parameter in case.parameters(agent, f"step{step}"):
-            error = np.abs(parameter.detach().numpy() - case.array(name))
+            error = np.abs(parameter.detach().cpu().numpy() - case.array(name))
             limit = np.maximum(step * one_step(case, name.partition("/")[2]), 5 * bound)
             assert (error <= limit).all(), f"{name}: |error| {error.max():.2e} > {bound}"
             entries, off = entries + error.size, off + (error > bound).sum()

@@ -22,7 +22,7 @@ def pytest_generate_tests(metafunc):
 
 @pytest.fixture
 def case(request):
-    return open_case(request.param)
+    return open_case(request.param, request.config.getoption("--device"))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])

@@ -66,11 +66,11 @@ def products(size: Size) -> list[tuple[Shape, int]]:
 class Floor:
     """Runs the products with operands that already lie in memory."""
 
-    def __init__(self, size: Size, dtype: torch.dtype) -> None:
+    def __init__(self, size: Size, dtype: torch.dtype, device: str | torch.device = "cpu") -> None:
         generator = torch.Generator().manual_seed(0)
 
         def operand(*shape: int) -> torch.Tensor:
-            return torch.randn(shape, generator=generator).to(dtype)
+            return torch.randn(shape, generator=generator).to(device, dtype)
 
         self.todo = [
             (operand(m, k), operand(n, k).t(), times) for (m, k, n), times in products(size)

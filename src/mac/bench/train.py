@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from mac.components.part import Part
 from mac.nets.mlp import Init
 from mac.planning.work import gflop
 from mac.provenance import hardware, package_versions
+from mac.training.capture import Captured, Recorder
 from mac.training.update import Update, adam
 from mac.types import Batch, Spaces
 
@@ -42,21 +43,32 @@ def random_batch(size: Size, generator: torch.Generator) -> Batch:
 class Stepper:
     """Updates of some of an agent's parts, noise included, as training does them."""
 
-    def __init__(self, agent: Agent, parts: list[Part], size: Size) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        parts: list[Part],
+        size: Size,
+        device: str | torch.device = "cpu",
+        recorder: Recorder | None = None,
+    ) -> None:
+        self.device = torch.device(device)
+        for part in agent.parts.values():
+            part.to(self.device)
         self.update = Update(parts, adam(parts, agent.config.optimiser))
-        self.generator = torch.Generator().manual_seed(0)
-        self.batch = random_batch(size, self.generator)
+        self.step = Captured(self.update, recorder)
+        batch = random_batch(size, torch.Generator().manual_seed(0))
+        self.batch = batch.map(lambda array: array.to(self.device))
+        self.generator = torch.Generator(self.device).manual_seed(1)
         self.draws = self.update.draws(size.batch_size)
 
     def __call__(self) -> None:
         """One update."""
-        device = torch.device("cpu")
-        self.update(
-            self.batch, {n: d.sample(self.generator, device) for n, d in self.draws.items()}
-        )
+        noise = {n: d.sample(self.generator, self.device) for n, d in self.draws.items()}
+        self.step(self.batch, noise)
 
 
-def _agent(size: Size, precision: str) -> Agent:
+def make_agent(size: Size, precision: str) -> Agent:
+    """MAC with the parameters of seed 0."""
     spaces = Spaces(size.observation_dim, 0, size.action_dim)
     return agent_class("mac")(config_of(size, precision), spaces, Init(0))
 
@@ -64,7 +76,7 @@ def _agent(size: Size, precision: str) -> Agent:
 def joint_update(name: str) -> Stepper:
     """A joint update of the given size in float32, single-threaded."""
     torch.set_num_threads(1)
-    agent = _agent(SIZES[name], "float32")
+    agent = make_agent(SIZES[name], "float32")
     return Stepper(agent, list(agent.parts.values()), SIZES[name])
 
 
@@ -76,7 +88,7 @@ def measure(name: str, rounds: int | None = None) -> dict[str, Any]:
     """
     size, rounds = SIZES[name], rounds or ROUNDS[name]
     torch.set_num_threads(1)
-    plain, mixed = _agent(size, "float32"), _agent(size, "bf16")
+    plain, mixed = make_agent(size, "float32"), make_agent(size, "bf16")
     todo: dict[str, Callable[[], None]] = {
         "floor_fp32": Floor(size, torch.float32),
         "joint": Stepper(plain, list(plain.parts.values()), size),
@@ -113,3 +125,12 @@ def measure(name: str, rounds: int | None = None) -> dict[str, Any]:
         "hardware": hardware(),
         "packages": package_versions(("torch", "numpy")),
     }
+
+
+def lines(result: Mapping[str, Any]) -> list[str]:
+    """What :func:`measure` found, to be read."""
+    costs = {key: result[f"{key}_cpu_s"] for key in ("joint", "joint_bf16")}
+    costs |= {key: result[f"{key}_cpu_s"] for key in ("floor_fp32", "floor_bf16")}
+    costs |= {f"  {key}": value for key, value in result["stages"].items()}
+    found = [f"{key:12} {value:.4f} CPU-s" for key, value in costs.items()]
+    return [*found, f"joint / floor {result['joint_over_floor']:.2f}"]

@@ -1,0 +1,108 @@
+"""Training on a GPU against itself: replayed against launched updates, resumed against whole runs.
+
+``pytest tests/gpu --device cuda``; on a CPU, as in the suite, they say that the tests work.
+"""
+
+import pytest
+import torch
+
+from mac.agents.base import agent_class
+from mac.bench.floor import Size, config_of
+from mac.bench.train import random_batch
+from mac.config.schema import OptimiserConfig
+from mac.nets.mlp import Init
+from mac.training.capture import WARM_UP, Captured
+from mac.training.device import recorder
+from mac.training.trainer import Settings, Trainer
+from mac.training.update import Update, adam
+from mac.types import Spaces
+from tests.parity.cases import POLICIES
+
+SIZE = Size((64, 64), 32, chunk_length=4, rollout_length=3, num_candidates=4, flow_steps=4)
+AGENTS = ("mac", "mac_gau", "mac_fql", "flow_bc")
+STEPS = WARM_UP + 6
+
+
+@pytest.fixture
+def device(request):
+    return torch.device(request.config.getoption("--device"))
+
+
+def parts_of(name, precision="float32"):
+    cls = agent_class(name)
+    config = config_of(SIZE, precision).model_dump()
+    config["behaviour"]["policy"] = POLICIES.get(name, config["behaviour"]["policy"])
+    config = cls.Config.model_validate({**config, "agent": name})
+    return list(cls(config, Spaces(28, 0, 5), Init(0)).parts.values()), config.optimiser
+
+
+def trained(name, device, graph, precision):
+    parts, config = parts_of(name, precision)
+    for part in parts:
+        part.to(device)
+    update = Update(parts, adam(parts, config))
+    step = Captured(update, graph)
+    inputs = torch.Generator().manual_seed(0)
+    for index in range(STEPS):
+        batch = random_batch(SIZE, inputs).map(lambda array: array.to(device))
+        batch.actions.mul_(0.9)  # the squashed Gaussian has no density at the ends of the range
+        draws = update.draws(SIZE.batch_size).items()
+        noise = {n: d.sample(inputs, torch.device("cpu")).to(device) for n, d in draws}
+        update.optimiser.set_learning_rate(1e-3 / (1 + index))
+        metrics = {n: float(v) for n, v in step(batch, noise).items()}
+    return [p.detach().cpu() for part in parts for p in part.parameters()], metrics
+
+
+@pytest.mark.parametrize("precision", ["float32", "bf16"])
+@pytest.mark.parametrize("name", AGENTS)
+def test_replayed_updates_equal_launched_ones(name, precision, device, capsys):
+    launched, expected = trained(name, device, None, precision)
+    replayed, found = trained(name, device, recorder(device), precision)
+    assert "not captured" not in capsys.readouterr().err
+    assert found == pytest.approx(expected, rel=1e-4, abs=1e-6)
+    for one, other in zip(launched, replayed, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=5e-6)
+
+
+class View:
+    """Random batches, a function of the generator."""
+
+    def sample(self, generator, batch_size):
+        seed = int(generator.integers(2**31))
+        return random_batch(SIZE, torch.Generator().manual_seed(seed)).map(torch.Tensor.numpy)
+
+
+def run(folder, device, stop=None):
+    """Weights after 12 updates; with ``stop``, of two processes' worth of work."""
+    parts, _ = parts_of("flow_bc")
+    settings = Settings(
+        "behaviour", 0, 12, SIZE.batch_size, OptimiserConfig(), device, (12,), save_every_s=1e9
+    )
+    trainer = Trainer({"behaviour": parts[0]}, settings, View(), None, folder, folder / "state")
+    folder.mkdir(exist_ok=True)
+    if stop:
+        trainer.step, count = _stopping(trainer, stop), stop
+        with pytest.raises(KeyboardInterrupt):
+            trainer.run()
+        assert trainer.state.step == count
+        trainer._save()
+        return run(folder, device)
+    trainer.run()
+    return (folder / "checkpoint.safetensors").read_bytes()
+
+
+def _stopping(trainer, stop):
+    step = trainer.step
+
+    def limited(batch, noise):
+        if trainer.state.step == stop:
+            raise KeyboardInterrupt
+        return step(batch, noise)
+
+    return limited
+
+
+def test_a_resumed_run_gives_the_bytes_of_a_whole_one(tmp_path, device):
+    whole = run(tmp_path / "whole", device)
+    assert run(tmp_path / "again", device) == whole
+    assert run(tmp_path / "parts", device, stop=7) == whole
