@@ -99,10 +99,10 @@ def main():
         tests = ["pytest", "-q", "tests/gpu", "tests/parity/test_agents.py"]
         steps = [
             step("tests and parity", [*python, *tests, "--device", given.device], clone, **paths),
-            step("smoke", [*python, "snakemake", *snakemake, "smoke"], clone, **paths),
+            step("smoke", [*python, "snakemake", "smoke", *snakemake], clone, **paths),
             step(
                 f"{given.updates} updates at the paper's size on collected data",
-                [*python, "snakemake", *snakemake, "gpu_check"],
+                [*python, "snakemake", "gpu_check", *snakemake],
                 clone,
                 MAC_CONFIG_PATH=str(experiment(configs, given.device, given.updates)),
                 **paths,
