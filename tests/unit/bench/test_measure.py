@@ -48,4 +48,5 @@ def test_a_gpu_is_measured_in_every_precision():
 
 def test_a_gpu_that_is_not_there_is_refused_in_one_line():
     result = CliRunner().invoke(main, ["bench", "train", "--device", "cuda:99"])
-    assert result.exit_code and "cuda:99" in str(result.exception or result.output)
+    assert result.exit_code == 2 and "compute.device" in result.stderr
+    assert "cuda:99" in result.stderr and "Traceback" not in result.stderr
