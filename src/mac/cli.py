@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from mac.errors import MacError
+from mac.errors import MacError, refused
 
 USER_MISTAKE = 2
 
@@ -41,10 +42,11 @@ class Verbs(click.Group):
         """Run a verb."""
         try:
             return super().invoke(ctx)
-        except MacError as error:
-            if os.environ.get("MAC_TRACEBACK"):
+        except (MacError, OSError) as error:
+            told = error if isinstance(error, MacError) else refused(error)
+            if told is None or os.environ.get("MAC_TRACEBACK"):
                 raise
-            click.echo(f"mac: {error}{_elsewhere()}", err=True)
+            click.echo(f"mac: {told}{_elsewhere()}", err=True)
             ctx.exit(USER_MISTAKE)
 
 
@@ -80,33 +82,39 @@ def _plan(*experiments: str) -> Any:
     return Plan(experiments)
 
 
-def _claim(rule: str, experiment: str, **names: Any) -> Any:
-    """The job that these options name, held against its doubles until the command ends.
+@contextmanager
+def _attempt(plan: Any, rule: str, *, whole: bool = True, **names: Any) -> Iterator[Any]:
+    """The job of a plan that these options name, held against its doubles while it is worked at.
 
-    A copy that had to wait for another, which has finished the work meanwhile, ends here.
+    A copy that had to wait for another, which has finished the work meanwhile, ends here, and so
+    does a job that has failed for good. What is not the ``whole`` job says nothing of it.
     """
+    from mac.failures import remembered
     from mac.gpus import claimed
     from mac.locks import alone
     from mac.planning.resources import gpus
 
-    job = _plan(experiment).find(rule, **names)
-    context = click.get_current_context()
-    waited = context.with_resource(alone(job.lock))
-    if waited and all(Path(path).exists() for path in job.outputs):
-        context.exit()
-    if gpus(job) and not job.config["compute"]["device"].startswith("cuda:"):
-        context.with_resource(claimed())
-    return job
+    job = plan.find(rule, **names)
+    remedy = f"once the cause is mended, `mac clear {job.experiment}` lets the job try again"
+    with ExitStack() as held:
+        waited = held.enter_context(alone(job.lock))
+        if waited and all(Path(path).exists() for path in job.outputs):
+            click.get_current_context().exit()
+        if whole:
+            held.enter_context(remembered(job.failure, job.reads, remedy=remedy))
+        if gpus(job) and not job.config["compute"]["device"].startswith("cuda:"):
+            held.enter_context(claimed())
+        yield job
 
 
 def _training_verb(rule: str, text: str) -> None:
     @main.command(rule, help=text)
     @selecting()
     def verb(experiment: str, **names: Any) -> None:
-        job = _claim(rule, experiment, **names)
-        from mac.training.run import train
+        with _attempt(_plan(experiment), rule, **names) as job:
+            from mac.training.run import train
 
-        train(job)
+            train(job)
 
 
 for _rule, _text in {
@@ -123,20 +131,20 @@ for _rule, _text in {
 @selecting()
 def evaluate(experiment: str, **names: Any) -> None:
     """Play the episodes of one run, all checkpoints and tasks."""
-    job = _claim("evaluate", experiment, **names)
-    from mac.evaluation.run import evaluate as run
+    with _attempt(_plan(experiment), "evaluate", **names) as job:
+        from mac.evaluation.run import evaluate as run
 
-    run(job)
+        run(job)
 
 
 @main.command()
 @selecting()
 def diagnose(experiment: str, **names: Any) -> None:
     """Look inside one run: its candidate chunks in numbers, an episode of each task on film."""
-    job = _claim("diagnose", experiment, **names)
-    from mac.evaluation.diagnose import diagnose as run
+    with _attempt(_plan(experiment), "diagnose", **names) as job:
+        from mac.evaluation.diagnose import diagnose as run
 
-    run(job)
+        run(job)
 
 
 @main.command()
@@ -147,15 +155,16 @@ def diagnose(experiment: str, **names: Any) -> None:
 def aggregate(experiment: str, allow_missing: bool) -> None:
     """Reduce an experiment's episodes to scores and intervals."""
     from mac.planning.results import aggregate_inputs
-    from mac.stats.aggregate import EvaluationInput
-    from mac.stats.aggregate import aggregate as run
 
     plan = _plan(experiment)
-    inputs = aggregate_inputs(plan, experiment)
-    evaluations = [EvaluationInput(**fields) for fields in inputs.pop("evaluations")]
-    job = plan.find("aggregate", experiment=experiment)
-    with job.recorded():
-        run(evaluations, allow_missing=allow_missing, **inputs)
+    with _attempt(plan, "aggregate", whole=not allow_missing) as job:
+        from mac.stats.aggregate import EvaluationInput
+        from mac.stats.aggregate import aggregate as run
+
+        inputs = aggregate_inputs(plan, experiment)
+        evaluations = [EvaluationInput(**fields) for fields in inputs.pop("evaluations")]
+        with job.recorded():
+            run(evaluations, allow_missing=allow_missing, **inputs)
 
 
 @main.command()
@@ -163,13 +172,15 @@ def aggregate(experiment: str, allow_missing: bool) -> None:
 def render(experiment: str) -> None:
     """Render an experiment's tables and figures."""
     from mac.planning.results import render_inputs
-    from mac.report.render import RenderConfig
-    from mac.report.render import render as run
 
     plan = _plan(experiment)
-    inputs = render_inputs(plan, experiment)
-    with plan.final[experiment].recorded():
-        run(config=RenderConfig(**inputs.pop("config")), **inputs)
+    with _attempt(plan, "render") as job:
+        from mac.report.render import RenderConfig
+        from mac.report.render import render as run
+
+        inputs = render_inputs(plan, experiment)
+        with job.recorded():
+            run(config=RenderConfig(**inputs.pop("config")), **inputs)
 
 
 @main.command()
@@ -217,11 +228,10 @@ def data() -> None:
 @click.option("--workers", default=1, show_default=True, help="processes collecting episodes")
 def collect(experiment: str, workers: int, **names: Any) -> None:
     """Collect episodes with the scripted oracle."""
-    job = _claim("collect", experiment, **names)
-    from mac.data.collect import collect as run
+    with _attempt(_plan(experiment), "collect", **names) as job, job.recorded():
+        from mac.data.collect import collect as run
 
-    settings = job.config["data"]
-    with job.recorded():
+        settings = job.config["data"]
         run(
             job.environment,
             *(job.directory / name for name in job.data_files),
@@ -237,13 +247,12 @@ def collect(experiment: str, workers: int, **names: Any) -> None:
 @selecting(seed=False)
 def fetch(experiment: str, **names: Any) -> None:
     """Download released files."""
-    job = _claim("fetch", experiment, **names)
-    from mac.data.fetch import fetch as run
-    from mac.io import sha256_file, write_json
-    from mac.planning.sources import addresses
+    with _attempt(_plan(experiment), "fetch", **names) as job, job.recorded():
+        from mac.data.fetch import fetch as run
+        from mac.io import sha256_file, write_json
+        from mac.planning.sources import addresses
 
-    paths = [job.directory / name for name in job.data_files]
-    with job.recorded():
+        paths = [job.directory / name for name in job.data_files]
         run(addresses(job), paths)
         sizes = {p.name: {"bytes": p.stat().st_size, "sha256": sha256_file(p)} for p in paths}
         write_json(job.directory / job.files[0], sizes)
@@ -253,13 +262,12 @@ def fetch(experiment: str, **names: Any) -> None:
 @selecting(seed=False)
 def build(experiment: str, **names: Any) -> None:
     """Build the memory-mapped store of a data set."""
-    job = _claim("build", experiment, **names)
-    from mac.data.build import build as run
+    with _attempt(_plan(experiment), "build", **names) as job, job.recorded() as known:
+        from mac.data.build import build as run
 
-    source = job.upstream["raw"]
-    raw = [source.directory / name for name in source.data_files]
-    half = len(raw) // 2
-    with job.recorded() as known:
+        source = job.upstream["raw"]
+        raw = [source.directory / name for name in source.data_files]
+        half = len(raw) // 2
         known["data"] = run(raw[:half], raw[half:], job.environment, job.directory)
 
 
@@ -285,6 +293,18 @@ def preflight(experiments: tuple[str, ...]) -> None:
     plan = _plan(*experiments)
     check_gpu(unfinished(plan))
     click.echo(text(estimate(plan, list(experiments))), err=True)
+
+
+@main.command()
+@click.argument("experiments", nargs=-1, required=True)
+def clear(experiments: tuple[str, ...]) -> None:
+    """Let jobs that failed for good try again, once the cause is mended."""
+    found = [job for job in _plan(*experiments) if job.failure.exists()]
+    for job in found:
+        job.failure.unlink(missing_ok=True)
+        click.echo(f"may try again: {job.failure.stem}")
+    if not found:
+        click.echo("nothing has failed for good")
 
 
 @main.command()

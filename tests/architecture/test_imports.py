@@ -10,7 +10,7 @@ from tests.architecture.source import Edge, edges, imports, modules
 
 BASE = {
     *("types", "errors", "rng", "io", "progress", "provenance"),
-    *("revisions", "stamps", "rows", "locks", "gpus"),
+    *("revisions", "stamps", "rows", "locks", "gpus", "failures"),
 }
 # What each part of the package may import besides itself.
 ALLOWED = {
@@ -25,6 +25,7 @@ ALLOWED = {
     "rows": {"io"},
     "locks": set(),
     "gpus": {"locks"},
+    "failures": {"errors", "io"},
     "config": BASE,
     "envs": BASE,
     "data": BASE | {"envs"},

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mac.errors import DataError, MissingDataError
+from mac.errors import DataError, MissingDataError, UnreachableError
 from mac.io import read_json, write_json
 from mac.progress import progress
 
@@ -33,7 +33,8 @@ def fetch(sources: Sequence[str], outputs: Sequence[Path], *, pause: float = PAU
             time.
 
     Raises:
-        MissingDataError: the server cannot be reached or does not have the file.
+        MissingDataError: the server does not have the file.
+        UnreachableError: the server cannot be reached.
     """
     for source, output in zip(sources, map(Path, outputs), strict=True):
         if not output.exists():
@@ -55,7 +56,7 @@ def _fetch(source: str, output: Path, pause: float) -> None:
         except (requests.ConnectionError, requests.Timeout) as error:
             failures = 1 if _bytes(part) > before else failures + 1
             if failures >= ATTEMPTS or not _bytes(part):
-                raise MissingDataError(
+                raise UnreachableError(
                     f"cannot download {source} ({_reason(error)})",
                     file=output,
                     remedy="check the network and run it again, or put the file there",

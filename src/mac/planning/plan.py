@@ -143,8 +143,26 @@ class Job:
     @property
     def lock(self) -> Path:
         """File that is locked while a process is at this work."""
+        return RESULTS / ".resume" / "locks" / self._name
+
+    @property
+    def failure(self) -> Path:
+        """File that tells why this work cannot succeed, if it has failed for good."""
+        return RESULTS / ".resume" / "failures" / f"{self._name}.json"
+
+    @property
+    def _name(self) -> str:
         seed = "" if self.seed is None else f"-seed{self.seed}"
-        return RESULTS / ".resume" / "locks" / f"{self.rule}-{self.fingerprint}{seed}"
+        return f"{self.rule}-{self.fingerprint}{seed}"
+
+    @property
+    def reads(self) -> list[Path]:
+        """Folders that the work depends on.
+
+        Statistics and reports also read what is committed beside their stamps.
+        """
+        folders = [job.directory for job in self.upstream.values()]
+        return [*folders, self.directory.parent] if self.rule in REPORT_REVISIONS else folders
 
     @property
     def options(self) -> list[str]:
