@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from mac.errors import DataError
+from mac.errors import ConfigError, DataError
 from mac.io import read_json, read_yaml, sha256_file, write_json, write_yaml
 
 PACKAGES = ("mac-bench", "torch", "numpy", "ogbench", "mujoco", "gymnasium")
@@ -76,6 +76,44 @@ def hardware() -> dict[str, Any]:
     return {"cpu": model, "cores": os.cpu_count(), "system": platform.platform()}
 
 
+def check(*paths: Path) -> None:
+    """Compare files with what the records beside them tell; those without a record pass.
+
+    Raises:
+        DataError: if a record cannot be read, or a file is not the one that its job wrote.
+    """
+    known: dict[Path, Mapping[str, str]] = {}
+    for path in map(Path, paths):
+        folder = path.parent
+        remedy = f"delete the folder {folder} and run it again: what is missing is made anew"
+        record = folder / RECORD
+        if folder not in known:
+            known[folder] = _hashes(record, remedy) if record.is_file() else {}
+        expected = known[folder].get(path.name)
+        if expected is None:
+            continue
+        found = sha256_file(path) if path.is_file() else "nothing"
+        if found != expected:
+            raise DataError(
+                f"damaged or changed: it is not what {RECORD} beside it tells of",
+                file=path,
+                found=found[:12],
+                expected=expected[:12],
+                remedy=remedy,
+            )
+
+
+def _hashes(record: Path, remedy: str) -> Mapping[str, str]:
+    """SHA-256 by name of the files that a record tells of."""
+    try:
+        files = read_yaml(record).get("files")
+    except ConfigError:
+        files = None
+    if not isinstance(files, dict):
+        raise DataError("damaged record", file=record, key="files", remedy=remedy)
+    return files
+
+
 @contextmanager
 def recorded(
     path: Path,
@@ -92,7 +130,7 @@ def recorded(
     Args:
         path: the record, ``run.yaml`` beside what the work writes.
         content: what is known of the job; see :meth:`mac.planning.plan.Job.record`.
-        inputs: files that the work reads; their SHA-256 go into ``read``.
+        inputs: files that the work reads, checked first; their SHA-256 go into ``read``.
         outputs: files that it writes, whose SHA-256 go into ``files``; all beside the record where
             None. Work that leaves one of them out, as a first look does its stamp, has no record.
         resume: state of interrupted work. While it exists, a later call goes on from it, and the
@@ -103,7 +141,9 @@ def recorded(
     """
     known: dict[str, Any] = {}
     clock = _Clock(resume)
-    read = {str(file): sha256_file(file) for file in inputs if Path(file).name != RECORD}
+    inputs = [Path(file) for file in inputs]
+    check(*inputs)
+    read = {str(file): sha256_file(file) for file in inputs if file.name != RECORD}
     try:
         yield known
     except BaseException:

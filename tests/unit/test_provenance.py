@@ -3,8 +3,9 @@ import time
 
 import pytest
 
+from mac.errors import DataError
 from mac.io import read_yaml, sha256_file, write_json
-from mac.provenance import git_state, recorded
+from mac.provenance import check, git_state, recorded
 
 
 def git(folder, *arguments):
@@ -15,7 +16,7 @@ def git(folder, *arguments):
 def test_a_record_names_what_was_read_and_written_and_what_it_cost(tmp_path):
     source, folder = tmp_path / "raw.npz", tmp_path / "store"
     source.write_bytes(b"raw")
-    (tmp_path / "run.yaml").write_text("rule: collect")
+    (tmp_path / "run.yaml").write_text("{rule: collect, files: {}}")
     folder.mkdir()
     inputs = [source, tmp_path / "run.yaml"]
     with recorded(folder / "run.yaml", {"rule": "build", "seed": 3}, inputs=inputs) as known:
@@ -84,3 +85,40 @@ def test_only_code_and_configuration_make_a_commit_dirty(tmp_path):
     assert git_state(tmp_path)["dirty"] is False
     (tmp_path / "configs/b.yaml").write_text("new")
     assert git_state(tmp_path)["dirty"] is True
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A finished folder: a file and its record."""
+    folder = tmp_path / "made"
+    folder.mkdir()
+    with recorded(folder / "run.yaml", {"rule": "build"}):
+        (folder / "a.npy").write_bytes(b"numbers")
+    check(folder / "a.npy")
+    return folder
+
+
+@pytest.mark.parametrize("damage", [b"numberz", b"numb", b"", None])
+def test_what_is_read_must_be_what_was_written(made, tmp_path, damage):
+    file = made / "a.npy"
+    file.unlink() if damage is None else file.write_bytes(damage)
+    with pytest.raises(DataError, match=r"a\.npy: damaged or changed.*delete the folder .*made"):
+        check(file)
+    with (
+        pytest.raises(DataError, match="damaged or changed"),
+        recorded(tmp_path / "run.yaml", {}, inputs=[file]),
+    ):
+        pytest.fail("the work began")
+
+
+@pytest.mark.parametrize("damage", ["", "rule: build", "a: [", "files: 3"])
+def test_a_damaged_record_vouches_for_nothing(made, damage):
+    (made / "run.yaml").write_text(damage)
+    with pytest.raises(DataError, match=r"run\.yaml: files: damaged record; delete the folder"):
+        check(made / "a.npy")
+
+
+def test_what_no_record_tells_of_passes(tmp_path, made):
+    (tmp_path / "by-hand.npz").write_bytes(b"x")
+    (made / "later.txt").write_bytes(b"x")
+    check(tmp_path / "by-hand.npz", made / "later.txt")

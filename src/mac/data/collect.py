@@ -9,6 +9,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -17,7 +18,7 @@ import numpy as np
 
 from mac import rng
 from mac.envs.registry import Collector, EnvSpec, adapter
-from mac.errors import ConfigError
+from mac.errors import ConfigError, DataError
 from mac.io import atomic, read_json, write_json
 from mac.progress import progress
 
@@ -64,7 +65,7 @@ def collect(
     resume_dir = Path(resume_dir)
     _claim(resume_dir, spec, seed, episode_length)
     wanted = [(split, episode) for split in SPLITS for episode in range(counts[split])]
-    missing = [one for one in wanted if not _part(resume_dir, *one).exists()]
+    missing = [one for one in wanted if not _whole(_part(resume_dir, *one))]
     with progress(
         len(wanted), "episodes", f"collect {spec.dataset} seed {seed}", len(wanted) - len(missing)
     ) as bar:
@@ -84,8 +85,9 @@ def _claim(resume_dir: Path, spec: EnvSpec, seed: int, episode_length: int) -> N
         "versions": adapter(spec).versions(),
     }
     path = resume_dir / "identity.json"
-    if path.exists() and read_json(path) == json.loads(json.dumps(identity)):
-        return
+    with suppress(DataError):  # absent, or torn by a crash
+        if read_json(path) == json.loads(json.dumps(identity)):
+            return
     if resume_dir.exists():
         shutil.rmtree(resume_dir)
     write_json(path, identity)
@@ -93,6 +95,17 @@ def _claim(resume_dir: Path, spec: EnvSpec, seed: int, episode_length: int) -> N
 
 def _part(resume_dir: Path, split: str, episode: int) -> Path:
     return resume_dir / f"{split}-{episode:06d}.npz"
+
+
+def _whole(part: Path) -> bool:
+    """Whether an episode is there and undamaged, by the checksums of the archive."""
+    if not part.exists():
+        return False
+    try:
+        with zipfile.ZipFile(part) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError):
+        return False
 
 
 def _episodes(

@@ -11,6 +11,7 @@ import numpy as np
 from mac.data.normalize import Normalizer
 from mac.errors import DataError, MissingDataError
 from mac.io import read_json
+from mac.provenance import check
 
 FORMAT = 1
 SPLITS = ("train", "validation")
@@ -83,12 +84,13 @@ class Store:
         return cls(directory, manifest)
 
     def split(self, name: str) -> Split:
-        """The ``train`` or ``validation`` split, memory-mapped."""
+        """The ``train`` or ``validation`` split, memory-mapped, its bytes checked: seconds a GB."""
         if name not in SPLITS:
             raise DataError("unknown split", found=name, expected=" or ".join(SPLITS))
+        paths = {key: self.directory / f"{name}_{key}.npy" for key in ARRAYS}
+        check(*paths.values())
         arrays = {}
-        for key in ARRAYS:
-            path = self.directory / f"{name}_{key}.npy"
+        for key, path in paths.items():
             shape = tuple(self.manifest["splits"][name]["shapes"][key])
             try:
                 arrays[key] = np.load(path, mmap_mode="r").view(np.ndarray)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -96,8 +97,9 @@ def _evaluate_episodes(job: Job, config: Any, device: Any) -> None:
 class Played:
     """Rows of the waves played so far, appended to a file wave by wave.
 
-    Each line is one wave. A line that a crash cut short is dropped, and a wave that two processes
-    played at once counts once: both wrote the same rows.
+    Each line is one wave after its hash. A line that a crash cut short or a disk damaged is dropped
+    with all that follow, and a wave that two processes played at once counts once: both wrote the
+    same rows.
     """
 
     def __init__(self, path: Path) -> None:
@@ -107,14 +109,11 @@ class Played:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND)
         good = 0
         for line in path.read_bytes().splitlines(keepends=True):
-            try:
-                wave = json.loads(line)
-                rows = {(wave["step"], wave["wave"]): wave["rows"]}
-            except (ValueError, KeyError, TypeError):
+            mark, _, text = line.partition(b" ")
+            if mark != _mark(text):
                 break
-            if not line.endswith(b"\n"):
-                break
-            self.rows.update(rows)
+            wave = json.loads(text)
+            self.rows[wave["step"], wave["wave"]] = wave["rows"]
             good += len(line)
         os.ftruncate(self._file, good)
 
@@ -126,10 +125,14 @@ class Played:
 
     def add(self, step: int, wave: int, rows: list[Row]) -> None:
         """Count a wave as played; once this returns it survives whatever happens to the process."""
-        line = json.dumps({"step": step, "wave": wave, "rows": rows}) + "\n"
-        os.write(self._file, line.encode())
+        text = (json.dumps({"step": step, "wave": wave, "rows": rows}) + "\n").encode()
+        os.write(self._file, _mark(text) + b" " + text)
         os.fsync(self._file)
         self.rows[step, wave] = rows
+
+
+def _mark(text: bytes) -> bytes:
+    return hashlib.sha256(text).hexdigest()[:12].encode()
 
 
 @contextmanager

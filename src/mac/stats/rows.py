@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mac.errors import DataError
+from mac.provenance import check
 from mac.rows import EPISODES, KEYS, MODEL_ERROR, SCHEMAS, VERSIONS, write_table
 
 COMMITTED = EPISODES.insert(0, pa.field("experiment", pa.string()))
@@ -59,6 +60,7 @@ def read(run: EvaluationInput, root: str | Path = ".") -> pd.DataFrame:
         DataError: naming the file, the column, what was found and what the plan expects.
     """
     path = Path(root) / run.path
+    check(path)
     return checked(_load(path, SCHEMAS[run.evaluator]), run, path)
 
 

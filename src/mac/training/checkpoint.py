@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from mac.errors import CheckpointError
 from mac.io import atomic_write_bytes
+from mac.provenance import check
 
 _META = "mac"  # a single key: safetensors keeps several in no fixed order
 
@@ -29,6 +31,7 @@ def load(
     path: Path, device: str | torch.device = "cpu"
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and metadata of a file written by :func:`save`."""
+    check(path)
     try:
         with safetensors.safe_open(path, framework="pt", device=str(device)) as archive:
             tensors = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
@@ -43,6 +46,12 @@ def load(
             file=path,
             remedy="delete it and run its stage again",
         ) from None
+
+
+def digest(tensors: Mapping[str, Tensor]) -> str:
+    """Hexadecimal SHA-256 of names and values, by which a file with a flipped bit is told."""
+    content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return hashlib.sha256(safetensors.torch.save(content)).hexdigest()
 
 
 def module_tensors(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from mac.components.part import Part
 from mac.config.schema import OptimiserConfig
-from mac.errors import TrainingError
+from mac.errors import CheckpointError, TrainingError
 from mac.progress import progress
 from mac.rng import stream, torch_seed
 from mac.training import checkpoint
@@ -272,12 +273,21 @@ class Trainer:
             **self.state.best_tensors,
         }
         meta = {"step": self.state.step, "rows": self.state.rows, "best": self.state.best}
-        checkpoint.save(self.resume, tensors, meta)
+        digest = checkpoint.digest(
+            tensors
+        )  # unlike an output, the state has no record of its bytes
+        checkpoint.save(self.resume, tensors, meta | {"digest": digest})
 
     def _restore(self) -> None:
         if not self.resume.is_file():
             return
-        tensors, meta = checkpoint.load(self.resume, self.settings.device)
+        try:
+            tensors, meta = checkpoint.load(self.resume, self.settings.device)
+            if meta.get("digest") != checkpoint.digest(tensors):
+                raise CheckpointError("damaged or changed", file=self.resume)
+        except CheckpointError as error:
+            print(f"starting afresh: {error}", file=sys.stderr, flush=True)
+            return
         checkpoint.load_modules(self.parts, tensors, self.resume)
         self.optimiser.load(tensors, self.resume)
         best = {n: t for n, t in tensors.items() if n.startswith("best.")}

@@ -185,18 +185,14 @@ def test_numbers_are_tied_to_the_revision(tmp_path):
 
 def test_what_is_known_of_the_runs_is_kept_and_stamped(tmp_path, runs):
     folder = str(Path(runs[0].path).parent)
-    record = {"rule": "evaluate", "seed": 0, "wall_seconds": 1.5, "config": {"steps": 3}}
+    facts = {"rule": "evaluate", "seed": 0, "wall_seconds": 1.5, "files": {}}
+    record = {**facts, "config": {"steps": 3}}
     write_yaml(tmp_path / folder / "run.yaml", record)
     write_yaml(tmp_path / "data/stores/cube-2/run.yaml", {"rule": "build", "data": "ab"})
     artefacts = {folder: "1", "data/stores/cube-2": "2", "results/stages/lost": "3"}
     files = run_aggregate(tmp_path, runs, artefacts=artefacts)
     known = read_json(tmp_path / "results/x/runs.json")
-    assert known[folder] == {
-        "rule": "evaluate",
-        "fingerprint": "1",
-        "seed": 0,
-        "wall_seconds": 1.5,
-    }
+    assert known[folder] == {**facts, "fingerprint": "1"}
     assert known["data/stores/cube-2"] == {"rule": "build", "data": "ab", "fingerprint": "2"}
     assert len(known) == 2
     assert "runs.json" in read_json(files[-1])["files"]

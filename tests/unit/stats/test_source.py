@@ -44,7 +44,8 @@ def contents(files):
 def record(root, runs):
     for run in runs:
         folder = (root / run.path).parent
-        write_yaml(folder / "run.yaml", {"rule": "evaluate", "seed": run.seed, "wall_seconds": 0.1})
+        facts = {"rule": "evaluate", "seed": run.seed, "wall_seconds": 0.1, "files": {}}
+        write_yaml(folder / "run.yaml", facts)
 
 
 @pytest.fixture(params=[acted, measured])

@@ -113,6 +113,7 @@ def record(rule, seed, mark, inputs):
         "revision": 1 if mark == "a" else 2,
         "seed": seed,
         "inputs": inputs,
+        "files": {},
         "device": "cuda:0" if mark == "a" else "cpu",
         "wall_seconds": 900.0,
         "cpu_seconds": 1800.0,
