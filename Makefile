@@ -5,7 +5,7 @@ EXTRAS := train,report,workflow,dev
 WORKERS ?= 2
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$(PATH)"
 
-.PHONY: help env quick smoke test gpu-check lint lock clean-env
+.PHONY: help env quick smoke test gpu-check torture lint lock clean-env
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
@@ -39,6 +39,9 @@ test: env  ## run the whole test suite
 GPU_PYTHON ?= $(VENV)/bin/python
 gpu-check:  ## tests, parity, smoke, training at the paper's size and speed on a GPU
 	@$(GPU_PYTHON) tests/gpu/check.py $(GPU_CHECK)
+
+torture: env  ## hundreds of kills, damaged files, full disks; outcomes go to results/torture
+	@$(IN_VENV) python -m tests.faults
 
 lint: env  ## check the style of the code
 	@$(IN_VENV) ruff check .

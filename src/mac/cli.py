@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -92,9 +92,12 @@ def _attempt(plan: Any, rule: str, *, whole: bool = True, **names: Any) -> Itera
     from mac.failures import remembered
     from mac.gpus import claimed
     from mac.locks import alone
+    from mac.planning.memory import exhausted
     from mac.planning.resources import gpus
 
     job = plan.find(rule, **names)
+    with suppress(OSError):  # Linux, short of memory, shall end a job before whatever started it
+        Path("/proc/self/oom_score_adj").write_text("500")
     remedy = f"once the cause is mended, `mac clear {job.experiment}` lets the job try again"
     with ExitStack() as held:
         waited = held.enter_context(alone(job.lock))
@@ -104,7 +107,10 @@ def _attempt(plan: Any, rule: str, *, whole: bool = True, **names: Any) -> Itera
             held.enter_context(remembered(job.failure, job.reads, remedy=remedy))
         if gpus(job) and not job.config["compute"]["device"].startswith("cuda:"):
             held.enter_context(claimed())
-        yield job
+        try:
+            yield job
+        except MemoryError as error:
+            raise exhausted(job, error) from None
 
 
 def _training_verb(rule: str, text: str) -> None:

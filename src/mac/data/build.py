@@ -16,6 +16,7 @@ from mac.envs.registry import EnvSpec, adapter
 from mac.errors import DataError, MissingDataError
 from mac.io import atomic, fingerprint, sha256_file, write_json
 from mac.progress import Progress, progress
+from mac.provenance import check
 
 ACTION_MARGIN = 1e-5  # actions are clipped this far inside [-1, 1]
 ACTION_TOLERANCE = 1e-6  # rounding allowed beyond [-1, 1] before an action counts as wrong
@@ -42,6 +43,7 @@ def build(raw_train: Sequence[Path], raw_val: Sequence[Path], spec: EnvSpec, out
         DataError: a file is truncated, lacks an array, or holds one of wrong shape or impossible
             values.
     """
+    check(*raw_train, *raw_val)
     out_dir = Path(out_dir)
     out_dir.mkdir(parents=True, exist_ok=True)
     (out_dir / "manifest.json").unlink(missing_ok=True)
@@ -283,7 +285,7 @@ def _damage(file: Path, key: str | None = None) -> Iterator[None]:
             f"truncated or damaged ({error})",
             file=file,
             key=key,
-            remedy="delete the file and fetch or collect it again",
+            remedy=f"delete the folder {file.parent} and run it again: its files are made anew",
         ) from None
 
 

@@ -9,6 +9,7 @@ import threading
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
@@ -18,7 +19,7 @@ import numpy as np
 
 from mac import rng
 from mac.envs.registry import Collector, EnvSpec, adapter
-from mac.errors import ConfigError, DataError
+from mac.errors import ConfigError, DataError, SystemFault
 from mac.io import atomic, read_json, write_json
 from mac.progress import progress
 
@@ -128,6 +129,12 @@ def _episodes(
     try:
         for future in as_completed([pool.submit(_one, *job) for job in jobs]):
             yield future.result()
+    except BrokenProcessPool:
+        raise SystemFault(
+            "a process that collects episodes died",
+            remedy="run it again, it goes on from the finished ones; if memory was short, with "
+            "fewer processes (snakemake --set-threads collect=1)",
+        ) from None
     finally:
         pool.shutdown(cancel_futures=True)
 

@@ -82,6 +82,13 @@ def _receive(source: str, output: Path) -> None:
     if have and known.get("source") == source and known.get("version"):
         headers |= {"Range": f"bytes={have}-", "If-Range": known["version"]}
     with requests.get(source, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
+        if source.startswith("https:") and not response.url.startswith("https:"):
+            raise MissingDataError(
+                f"cannot download {source}",
+                file=output,
+                found=f"a way that leaves https for {response.url}",
+                remedy="name another address in configs/datasets",
+            )
         if response.status_code == 416 and have:  # there is nothing beyond what is here
             if have == known.get("total"):
                 return

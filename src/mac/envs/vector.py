@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mac.envs.registry import MODES, EnvSpec, Simulation, Transition, adapter
-from mac.errors import ConfigError, MacError, ShapeError
+from mac.errors import ConfigError, ShapeError, SystemFault
 
 
 @dataclass(frozen=True)
@@ -198,20 +198,29 @@ class _Worker:
 
     def send(self, method: str, calls: dict[int, tuple[Any, ...]]) -> None:
         """Ask the process to run ``method`` of the slots' simulations."""
-        self._pipe.send((method, calls))
+        try:
+            self._pipe.send((method, calls))
+        except OSError:
+            raise self._died() from None
 
     def receive(self) -> dict[int, Any]:
         """Results by slot; raises what the process raised."""
         try:
             result = self._pipe.recv()
-        except EOFError:
-            self._process.join()
-            raise MacError(
-                "an evaluation worker died", found=f"exit code {self._process.exitcode}"
-            ) from None
+        except (EOFError, OSError):
+            raise self._died() from None
         if isinstance(result, Exception):
             raise result
         return result
+
+    def _died(self) -> SystemFault:
+        self._process.join()
+        return SystemFault(
+            "an evaluation worker died",
+            found=f"exit code {self._process.exitcode}",
+            remedy="run it again; if it was killed (-9) for want of memory, with less of "
+            "compute.workers or evaluate.batch_width",
+        )
 
     def close(self) -> None:
         """End the process."""

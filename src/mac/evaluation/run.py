@@ -20,7 +20,7 @@ from mac.evaluation.episodes import Episode, Player, play, rules_of, waves
 from mac.evaluation.record import write_rows
 from mac.progress import progress
 from mac.rows import VERSIONS
-from mac.training.device import prepare
+from mac.training.device import memory_errors, prepare
 from mac.training.run import load_agent
 from mac.training.trainer import Interrupted
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Row = dict[str, Any]
 
 
+@memory_errors()
 def evaluate(job: Job) -> None:
     """Evaluate a run; writes ``episodes.parquet`` or ``model_error.parquet``, and ``run.yaml``.
 

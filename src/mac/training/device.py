@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
@@ -83,3 +84,19 @@ class CudaGraph:
 def recorder(device: torch.device) -> Recorder | None:
     """What records an update on a device; None where nothing is gained by it."""
     return CudaGraph() if device.type == "cuda" else None
+
+
+# What torch says of it beside its own class for GPUs: the CPU's allocator, the driver, cuBLAS.
+_EXHAUSTED = ("can't allocate memory", "out of memory", "ALLOC_FAILED")
+
+
+@contextmanager
+def memory_errors() -> Iterator[None]:
+    """Raise Python's own ``MemoryError`` where torch has several errors for want of memory."""
+    try:
+        yield
+    except RuntimeError as error:
+        if not any(phrase in str(error) for phrase in _EXHAUSTED):
+            raise
+        place = "the GPU's" if "CUDA" in str(error) else "this machine's"
+        raise MemoryError(f"{place} memory is used up") from None

@@ -12,7 +12,7 @@ from mac.data.store import Store
 from mac.data.views import Chunks
 from mac.nets.mlp import Init
 from mac.training import checkpoint
-from mac.training.device import choose_device, prepare_training
+from mac.training.device import choose_device, memory_errors, prepare_training
 from mac.training.trainer import Settings, Trainer, checkpoint_name
 from mac.training.watchers import openers
 from mac.training.writers import Opener
@@ -85,6 +85,7 @@ def view(job: Job, config: AgentConfig, store: Store, split: str) -> Chunks:
     )
 
 
+@memory_errors()
 def train(job: Job) -> None:
     """Train one stage, or all jointly, and write its weights, ``metrics.csv`` and ``run.yaml``."""
     agent = build_agent(job)

@@ -1,58 +1,20 @@
 """Downloads from a real local server that can cut connections and change its mind."""
 
-import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-
 import numpy as np
 import pytest
 
 from mac.data.fetch import fetch
 from mac.errors import MissingDataError
+from tests.server import FileServer
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
 
 
-class Handler(BaseHTTPRequestHandler):
-    """Serves ``server.content``; ``server.cut`` answers stop after so many bytes each."""
-
-    def do_GET(self):
-        server = self.server
-        server.requests.append(dict(self.headers))
-        if self.path != "/set.npz":
-            self.send_error(404)
-            return
-        start = 0
-        asked = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        if asked and server.ranges and self.headers.get("If-Range") == server.tag:
-            start = int(asked[1])
-            if start >= len(server.content):
-                self.send_error(416)
-                return
-        body = server.content[start:]
-        self.send_response(206 if start else 200)
-        self.send_header("Content-Length", str(len(body)))
-        if server.tag:
-            self.send_header("ETag", server.tag)
-        self.end_headers()
-        self.wfile.write(body[: server.cut.pop(0)] if server.cut else body)
-
-    def log_message(self, *arguments):
-        pass
-
-
 @pytest.fixture
 def server():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.content, server.tag, server.ranges, server.cut = CONTENT, '"one"', True, []
-    server.requests = []
-    server.url = f"http://127.0.0.1:{server.server_port}/set.npz"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with FileServer({"/set.npz": CONTENT}) as server:
+        server.url = f"{server.root}/set.npz"
+        yield server
 
 
 @pytest.fixture
@@ -104,7 +66,7 @@ def test_a_later_call_asks_for_the_rest_only(server, output):
 @pytest.mark.parametrize("ranges", [True, False])
 def test_a_changed_file_is_fetched_afresh(server, output, ranges):
     stop_halfway(server, output)
-    server.content = CONTENT[::-1]
+    server.contents["/set.npz"] = CONTENT[::-1]
     server.tag, server.ranges = '"two"', ranges
     fetch([server.url], [output])
     assert output.read_bytes() == CONTENT[::-1]
@@ -139,8 +101,7 @@ def test_missing_on_the_server_is_named(server, output):
 
 
 def test_no_network_is_one_clear_line(server, output):
-    server.shutdown()
-    server.server_close()
+    server.stop()
     with pytest.raises(MissingDataError) as raised:
         fetch([server.url], [output], pause=0.001)
     line = str(raised.value)
