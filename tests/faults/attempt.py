@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -37,7 +38,6 @@ class Attempt:
     Args:
         arguments: of `mac`.
         folder: to work in.
-        log: file for all that it says.
         before: called in the new process before the command.
     """
 
@@ -45,10 +45,9 @@ class Attempt:
         self,
         arguments: Sequence[str],
         folder: Path,
-        log: Path,
         before: Callable[[], None] = lambda: None,
     ) -> None:
-        self.log, self.returncode = log, None
+        self._log, self.returncode = tempfile.TemporaryFile(), None  # noqa: SIM115
         self.pid = os.fork()
         if self.pid == 0:
             code = 1
@@ -60,16 +59,17 @@ class Attempt:
             except BaseException:
                 traceback.print_exc()
             finally:
-                util._exit_function()  # what multiprocessing does when a program ends
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(code)
+                try:
+                    util._exit_function()  # what multiprocessing does when a program ends
+                    sys.stdout.flush()
+                    sys.stderr.flush()
+                finally:
+                    os._exit(code)
 
     def _become(self, folder: Path, before: Callable[[], None]) -> None:
         os.setsid()
-        file = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         for number in (1, 2):
-            os.dup2(file, number)
+            os.dup2(self._log.fileno(), number)
         sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL)
@@ -93,7 +93,9 @@ class Attempt:
 
     def said(self) -> tuple[int, str]:
         """Exit code and everything that the command said."""
-        return self.wait(), self.log.read_text()
+        code = self.wait()
+        self._log.seek(0)
+        return code, self._log.read().decode()
 
     def strike(self, number: int, *, group: bool) -> str | None:
         """Send a signal to the process, or to all of its group, and see all of them end."""

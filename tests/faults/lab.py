@@ -132,8 +132,8 @@ def forget(project: Project, job: Job) -> None:
 
 
 def start(project: Project, job: Job, **options: Any) -> Attempt:
-    """An attempt at the job; its words go to a log beside the project."""
-    return Attempt(arguments(job), project.folder, project.folder.with_suffix(".log"), **options)
+    """An attempt at the job."""
+    return Attempt(arguments(job), project.folder, **options)
 
 
 def here(project: Project, *words: str) -> Result:

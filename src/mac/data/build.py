@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -87,12 +88,7 @@ def _split(
     done = 0
     with ExitStack() as parts:
         outputs = {
-            key: np.lib.format.open_memmap(
-                parts.enter_context(atomic(out_dir / f"{split}_{key}.npy")),
-                mode="w+",
-                dtype=np.float32,
-                shape=shape,
-            )
+            key: _array(parts.enter_context(atomic(out_dir / f"{split}_{key}.npy")), shape)
             for key, shape in shapes.items()
         }
         for file, count in zip(files, rows, strict=True):
@@ -128,6 +124,17 @@ def _split(
     return manifest, {
         key: column_statistics(outputs[key][:described]) for key in ("observations", "goals")
     }
+
+
+def _array(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """New float32 array in a file, memory-mapped.
+
+    Its room is taken at once: where a disk fills up under a map, the kernel ends the process.
+    """
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    with path.open("r+b") as file:
+        os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def _goals(file: Path, spec: EnvSpec, part: dict[str, np.ndarray]) -> np.ndarray:
