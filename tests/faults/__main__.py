@@ -12,6 +12,7 @@ from pathlib import Path
 from mac.io import write_json
 from mac.provenance import git_state, hardware, package_versions
 from tests.architecture.source import ROOT
+from tests.faults.disks import disks
 from tests.faults.kills import kills
 from tests.faults.lab import laboratory
 from tests.faults.losses import losses
@@ -19,6 +20,7 @@ from tests.faults.memory import memory
 
 SCENARIOS = {
     "kills": (kills, 200),
+    "disks": (disks, 19),
     "losses": (losses, 6),
     "memory": (memory, 2),
 }

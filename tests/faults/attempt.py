@@ -15,6 +15,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from multiprocessing import util
 from pathlib import Path
 
@@ -91,6 +92,12 @@ class Attempt:
                 time.sleep(0.002)
         return self.returncode
 
+    def ended(self) -> bool:
+        """Whether the process is gone."""
+        with suppress(subprocess.TimeoutExpired):
+            self.wait(0.0)
+        return self.returncode is not None
+
     def said(self) -> tuple[int, str]:
         """Exit code and everything that the command said."""
         code = self.wait()
@@ -99,7 +106,8 @@ class Attempt:
 
     def strike(self, number: int, *, group: bool) -> str | None:
         """Send a signal to the process, or to all of its group, and see all of them end."""
-        (os.killpg if group else os.kill)(self.pid, number)
+        if not self.ended():
+            (os.killpg if group else os.kill)(self.pid, number)
         try:
             self.wait(GRACE_S)
         except subprocess.TimeoutExpired:

@@ -149,7 +149,7 @@ def complete(project: Project, *names: str) -> str | None:
         if not done(project, job):
             ended = here(project, *arguments(job))
             if ended.exit_code:
-                return f"{label(job)}: {ended.output.splitlines()[-1:] or ended.exception!r}"
+                return refusal(ended.stderr) or f"{label(job)}: {ended.output[-1000:]}"
     return None
 
 
