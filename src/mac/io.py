@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,6 +69,18 @@ def _mapping(loader: yaml.Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 
 
 _NoDuplicates.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def check_name(name: str, *, file: str | Path | None = None, key: str | None = None) -> None:
+    """Refuse a name that cannot stand as it is in paths, shells and addresses."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ConfigError(
+            "not a plain name",
+            file=file,
+            key=key,
+            found=repr(name),
+            expected="letters, digits and . _ - after the first of them",
+        )
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:

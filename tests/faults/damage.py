@@ -86,8 +86,8 @@ def damage(lab: Lab, faults: int) -> Outcome:
     outcome, project, draws = Outcome("damage"), lab.copy("damage"), lab.draws("damage")
     for writer, file, reader in list(_cases(lab.jobs))[:faults]:
         for kind in DAMAGES if file != "run.yaml" else ("emptied",):
-            folder, name = (project.folder / writer.directory / file).resolve().parts[:-1], file
-            paths = sorted(Path(*folder).glob(Path(name).name))
+            pattern = (project.folder / writer.directory / file).resolve()
+            paths = sorted(pattern.parent.glob(pattern.name))
             path = paths[draws.integers(len(paths))]
             path.write_bytes(DAMAGES[kind](path.read_bytes(), draws))
             forget(project, reader)

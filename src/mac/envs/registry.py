@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mac.errors import ConfigError
+from mac.io import check_name
 
 SIMULATORS = ("ogbench", "toy")
 MODES = ("reward", "goal")
@@ -55,6 +56,9 @@ class EnvSpec:
                 raise self.wrong("wrong type", key, repr(value), kind.__name__)
             if kind is int and value < (0 if key == "goal_dim" else 1):
                 raise self.wrong("too small", key, value, ">= 1")
+        for key in ("name", "dataset"):  # parts of paths
+            place = f"environments.{self.name}.{key}"
+            check_name(getattr(self, key), file=self.file, key=place)
         if self.simulator not in SIMULATORS:
             known = " or ".join(SIMULATORS)
             raise self.wrong("unknown simulator", "simulator", self.simulator, known)

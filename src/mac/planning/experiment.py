@@ -18,7 +18,7 @@ from mac.config.load import Layer, Resolved, matching, refuse_idle, resolve
 from mac.config.schema import distinct
 from mac.envs.registry import EnvSpec
 from mac.errors import ConfigError
-from mac.io import read_yaml
+from mac.io import check_name, read_yaml
 
 Numbers = Annotated[
     list[Annotated[int, Field(ge=0, strict=True)]], Field(min_length=1), AfterValidator(distinct)
@@ -116,6 +116,7 @@ def find(kind: str, name: str, *, file: Path | None = None, key: str | None = No
 
     ``file`` and ``key`` are where the name stands, if anywhere.
     """
+    check_name(name, file=file, key=key or kind)
     for folder in config_folders():
         path = folder / kind / f"{name}.yaml"
         if path.is_file():
