@@ -284,6 +284,24 @@ def test_stopping_and_going_on_equals_never_stopping_byte_for_byte(name, mode, s
         )
 
 
+@pytest.mark.parametrize("kept", [0, 0.5, None], ids=["emptied", "cut", "flipped"])
+def test_a_damaged_state_is_told_of_and_begun_anew(tmp_path, capfd, kept):
+    make_trainer("mac", "reward", tmp_path / "whole").run()
+    with pytest.raises(Interrupted):
+        make_trainer("mac", "reward", tmp_path / "cut", Interrupting(0, 3)).run()
+    state = tmp_path / "cut" / "resume"
+    content = bytearray(state.read_bytes())
+    if kept is None:
+        content[-5] ^= 1  # in the last tensor: only its hash tells
+    else:
+        content = content[: int(len(content) * kept)]
+    state.write_bytes(content)
+    make_trainer("mac", "reward", tmp_path / "cut").run()
+    assert "starting afresh" in capfd.readouterr().err
+    for file in ("checkpoint.safetensors", "metrics.csv"):
+        assert (tmp_path / "cut" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+
+
 class Notes:
     """A writer that remembers what it was given, by the step it was opened at."""
 

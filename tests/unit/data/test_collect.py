@@ -242,6 +242,31 @@ def test_leftovers_of_another_collection_are_not_used(tmp_path, monkeypatch):
     assert gather(left, seed=1) == gather(other, seed=1)
 
 
+@pytest.mark.parametrize("file", ["train-000001.npz", "identity.json"])
+@pytest.mark.parametrize("damage", [b"", b"PK", None])
+def test_damaged_leftovers_are_collected_again(tmp_path, monkeypatch, file, damage):
+    plain, left, whole = toy.PlaceCollector.episode, tmp_path / "left", tmp_path / "whole"
+    calls = []
+
+    def interrupted(self, stream, length):
+        calls.append(length)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return plain(self, stream, length)
+
+    left.mkdir()
+    whole.mkdir()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(toy.PlaceCollector, "episode", interrupted)
+        gather(left)
+    path = left / "resume" / file
+    content = path.read_bytes()
+    middle = len(content) // 2
+    flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+    path.write_bytes(flipped if damage is None else damage)
+    assert gather(left) == gather(whole)
+
+
 def test_file_bytes_depend_on_the_arrays_only(tmp_path):
     arrays = {"a": np.arange(6.0).reshape(2, 3), "b": np.array([True, False])}
     write_npz(tmp_path / "one.npz", arrays)

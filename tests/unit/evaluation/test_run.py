@@ -118,8 +118,10 @@ def test_workers_change_no_byte(tmp_path, monkeypatch, reference):
         (lambda content: content + b'{"step": 10, "wave"', 3),
         (lambda content: content + b"\x00\x00\x00\n", 3),
         (lambda content: content + content.splitlines(keepends=True)[-1], 3),
+        (lambda content: b"".join([content[:-20], b"0", content[-19:]]), 2),
+        (lambda content: b"", 0),
     ],
-    ids=["cut line", "cut newline", "half a line", "zeros", "line twice"],
+    ids=["cut line", "cut newline", "half a line", "zeros", "line twice", "a digit", "empty"],
 )
 def test_damaged_resume_file(tmp_path, monkeypatch, reference, damage, kept):
     install(monkeypatch.setattr)
