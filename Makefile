@@ -5,7 +5,7 @@ EXTRAS := train,report,workflow,dev
 WORKERS ?= 2
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$(PATH)"
 
-.PHONY: help env quick smoke test gpu-check torture lint lock clean-env
+.PHONY: help env quick smoke test slurm-smoke slurm-test gpu-check torture lint lock clean-env
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 
@@ -42,6 +42,17 @@ gpu-check:  ## tests, parity, smoke, training at the paper's size and speed on a
 
 torture: env  ## hundreds of kills, damaged files, full disks; outcomes go to results/torture
 	@$(IN_VENV) python -m tests.faults
+
+# Snakemake loads every plugin it finds at each start, so this one is not in EXTRAS: it takes over a second.
+$(VENV)/.slurm: $(VENV)/.installed
+	@$(VENV)/bin/python -m pip install --no-compile -qq -e '.[slurm]' -c constraints.txt
+	@touch $@
+
+slurm-smoke: $(VENV)/.slurm  ## run the chain on a real Slurm on this machine (needs root; MAC_SKIP_SLURM=1 leaves it out)
+	@$(IN_VENV) python -m tests.slurm smoke
+
+slurm-test: $(VENV)/.slurm  ## the same, and what goes wrong on clusters (half an hour)
+	@$(IN_VENV) python -m tests.slurm all --out results/slurm/scenarios.md
 
 lint: env  ## check the style of the code
 	@$(IN_VENV) ruff check .

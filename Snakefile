@@ -8,6 +8,10 @@ min_version("9.0")
 include: "workflow/rules/common.smk"
 
 
+# Light work, and what needs the internet, is never sent to a cluster.
+localrules: fetch, aggregate, render
+
+
 rule all:
     input:
         [path for final in PLAN.final.values() for path in final.outputs],
@@ -24,4 +28,4 @@ onerror:
 
 
 onstart:
-    preflight(PLAN, (job.output[0] for job in workflow.dag.needrun_jobs() if job.output))
+    preflight(PLAN, (job.output[0] for job in workflow.dag.needrun_jobs() if job.output), CLUSTER)

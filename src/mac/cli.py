@@ -52,8 +52,24 @@ class Verbs(click.Group):
 
 @click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mac-bench")
-def main() -> None:
+@click.option(
+    "--minutes",
+    type=click.FloatRange(min=0, min_open=True),
+    help="until this process is ended from outside; training and evaluation save themselves and "
+    "leave before, with exit code 75: the same call goes on with them",
+)
+@click.option(
+    "--since",
+    type=float,
+    envvar="MAC_SINCE",
+    help="when these minutes began, in seconds since the epoch; now, where MAC_SINCE is not set",
+)
+@click.pass_context
+def main(context: click.Context, minutes: float | None, since: float | None) -> None:
     """Reproduce the benchmark of scalable offline model-based RL with action chunks."""
+    from mac.stopping import Deadline
+
+    context.obj = Deadline(minutes, since)
 
 
 def selecting(*, seed: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
@@ -86,14 +102,16 @@ def _plan(*experiments: str) -> Any:
 def _attempt(plan: Any, rule: str, *, whole: bool = True, **names: Any) -> Iterator[Any]:
     """The job of a plan that these options name, held against its doubles while it is worked at.
 
-    A copy that had to wait for another, which has finished the work meanwhile, ends here, and so
-    does a job that has failed for good. What is not the ``whole`` job says nothing of it.
+    A command whose work is done, perhaps by a double that it had to wait for, ends here; tables,
+    which take seconds, are made as often as one asks. So does a job that has failed for good. What
+    is not the ``whole`` job says nothing of it.
     """
     from mac.failures import remembered
     from mac.gpus import claimed
     from mac.locks import alone
     from mac.planning.memory import exhausted
     from mac.planning.resources import gpus
+    from mac.stamps import REVISIONS as STAMPED
 
     job = plan.find(rule, **names)
     with suppress(OSError):  # Linux, short of memory, shall end a job before whatever started it
@@ -101,7 +119,9 @@ def _attempt(plan: Any, rule: str, *, whole: bool = True, **names: Any) -> Itera
     remedy = f"once the cause is mended, `mac clear {job.experiment}` lets the job try again"
     with ExitStack() as held:
         waited = held.enter_context(alone(job.lock))
-        if waited and all(Path(path).exists() for path in job.outputs):
+        done = all(Path(path).exists() for path in job.outputs)
+        if done and (waited or rule not in STAMPED):
+            click.echo(f"{job.outputs[0]}: done before", err=True)
             click.get_current_context().exit()
         if whole:
             held.enter_context(remembered(job.failure, job.reads, remedy=remedy))
@@ -116,11 +136,12 @@ def _attempt(plan: Any, rule: str, *, whole: bool = True, **names: Any) -> Itera
 def _training_verb(rule: str, text: str) -> None:
     @main.command(rule, help=text)
     @selecting()
-    def verb(experiment: str, **names: Any) -> None:
+    @click.pass_obj
+    def verb(deadline: Any, experiment: str, **names: Any) -> None:
         with _attempt(_plan(experiment), rule, **names) as job:
             from mac.training.run import train
 
-            train(job)
+            train(job, deadline)
 
 
 for _rule, _text in {
@@ -135,12 +156,13 @@ for _rule, _text in {
 
 @main.command()
 @selecting()
-def evaluate(experiment: str, **names: Any) -> None:
+@click.pass_obj
+def evaluate(deadline: Any, experiment: str, **names: Any) -> None:
     """Play the episodes of one run, all checkpoints and tasks."""
     with _attempt(_plan(experiment), "evaluate", **names) as job:
         from mac.evaluation.run import evaluate as run
 
-        run(job)
+        run(job, deadline)
 
 
 @main.command()
@@ -280,13 +302,22 @@ def build(experiment: str, **names: Any) -> None:
 @main.command()
 @click.argument("experiments", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="machine-readable")
-def plan(experiments: tuple[str, ...], as_json: bool) -> None:
+@click.option("--slurm", is_flag=True, help="also the number of first submissions to a cluster")
+@click.option(
+    "--resources",
+    default="workflow/profiles/slurm/resources.yaml",
+    show_default=True,
+    help="with --slurm: the site's requests, files separated by commas",
+)
+def plan(experiments: tuple[str, ...], as_json: bool, slurm: bool, resources: str) -> None:
     """Print jobs by rule, downloads, disk and estimated hours (default: the full reproduction)."""
+    from mac.planning.cluster import Cluster
     from mac.planning.estimate import estimate, text
     from mac.planning.experiment import listed
 
     names = list(experiments or listed())
-    result = estimate(_plan(*names), names)
+    cluster = Cluster(resources) if slurm else None
+    result = estimate(_plan(*names), names, cluster=cluster)
     click.echo(json.dumps(result, indent=2, sort_keys=True) if as_json else text(result))
 
 

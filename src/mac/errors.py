@@ -89,6 +89,10 @@ class DeviceError(MacError):
     """A device that was asked for and is not there; another machine may have it."""
 
 
+class LockError(MacError):
+    """A lock that cannot be had, by anybody."""
+
+
 class SystemFault(MacError):
     """What the operating system refused: room on a disk, memory, the right to write."""
 

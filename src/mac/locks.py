@@ -1,7 +1,8 @@
 """One process at a time on one piece of work, however many copies of a job were started.
 
 A workflow whose controller was killed starts jobs again while their first copies still run. Locks
-are advisory and the kernel's, so they vanish with the process that holds them.
+are advisory and the kernel's, so they vanish with the process that holds them. Machines that share
+a file system share its locks too, if it was mounted with them.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from mac.errors import LockError
+
 
 def _locked(path: Path, *, wait: bool) -> TextIO | None:
     """The locked file, or None if another process holds it and this one shall not wait."""
@@ -25,6 +28,13 @@ def _locked(path: Path, *, wait: bool) -> TextIO | None:
         except BlockingIOError:
             handle.close()
             return None
+        except OSError as error:
+            handle.close()
+            raise LockError(
+                f"this file system has no locks ({error.strerror})",
+                file=path,
+                remedy="mount it with them (Lustre: flock; NFS: not nolock), or work elsewhere",
+            ) from None
         # Whoever held it before removed the file, and another process may have made it anew.
         try:
             if os.path.samestat(os.fstat(handle.fileno()), path.stat()):

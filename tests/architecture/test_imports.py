@@ -10,7 +10,7 @@ from tests.architecture.source import Edge, edges, imports, modules
 
 BASE = {
     *("types", "errors", "rng", "io", "progress", "provenance"),
-    *("revisions", "stamps", "rows", "locks", "gpus", "failures"),
+    *("revisions", "stamps", "rows", "locks", "gpus", "failures", "stopping"),
 }
 # What each part of the package may import besides itself.
 ALLOWED = {
@@ -23,9 +23,10 @@ ALLOWED = {
     "revisions": {"errors"},
     "stamps": {"errors", "io"},
     "rows": {"io"},
-    "locks": set(),
+    "locks": {"errors"},
     "gpus": {"locks"},
     "failures": {"errors", "io"},
+    "stopping": set(),
     "config": BASE,
     "envs": BASE,
     "data": BASE | {"envs"},

@@ -13,8 +13,9 @@ from mac.errors import TrainingError
 from mac.nets.mlp import Init
 from mac.planning.experiment import AgentFile, _read, find
 from mac.rng import stream
+from mac.stopping import UNFINISHED, Deadline, Interrupted
 from mac.training import checkpoint
-from mac.training.trainer import Interrupted, Settings, Trainer
+from mac.training.trainer import Settings, Trainer
 from mac.training.update import Update, adam
 from mac.types import Batch, Spaces
 
@@ -217,7 +218,9 @@ def test_the_seed_decides_the_initial_parameters(name, mode):
     assert not torch.equal(flat(1), flat(2))
 
 
-def make_trainer(name, mode, folder, view=None, stage=None, save_every_s=1e9, openers=()):
+def make_trainer(
+    name, mode, folder, view=None, stage=None, save_every_s=1e9, openers=(), deadline=None
+):
     agent = build(name, mode)
     settings = Settings(
         name="joint",
@@ -232,7 +235,7 @@ def make_trainer(name, mode, folder, view=None, stage=None, save_every_s=1e9, op
     )
     view = view or View(agent.spaces.goal_dim)
     parts = agent.parts if stage is None else {stage: agent.parts[stage]}
-    return Trainer(parts, settings, view, None, folder, folder / "resume", openers)
+    return Trainer(parts, settings, view, None, folder, folder / "resume", openers, deadline)
 
 
 class Interrupting(View):
@@ -300,6 +303,47 @@ def test_a_damaged_state_is_told_of_and_begun_anew(tmp_path, capfd, kept):
     assert "starting afresh" in capfd.readouterr().err
     for file in ("checkpoint.safetensors", "metrics.csv"):
         assert (tmp_path / "cut" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()
+
+
+class Slow(View):
+    """Takes twenty seconds a batch, by its own clock."""
+
+    now = 0.0
+
+    def sample(self, generator, batch_size):
+        self.now += 20.0
+        return super().sample(generator, batch_size)
+
+
+def test_a_run_time_limit_costs_attempts_and_changes_no_byte(tmp_path):
+    make_trainer("mac", "reward", tmp_path / "whole").run()
+    for steps in (3, 6):
+        view = Slow(0)
+        # Of a limit of a minute 45 seconds are worked in: three batches.
+        late = Deadline(1, clock=lambda view=view: view.now)
+        trainer = make_trainer("mac", "reward", tmp_path / "cut", view, deadline=late)
+        if steps < 6:
+            with pytest.raises(Interrupted) as stopped:
+                trainer.run()
+            assert stopped.value.code == UNFINISHED
+            assert checkpoint.load(tmp_path / "cut" / "resume")[1]["step"] == steps
+        else:
+            trainer.run()  # what ends in time is not called unfinished
+    for file in ("step3.safetensors", "checkpoint.safetensors", "metrics.csv"):
+        one, other = (tmp_path / folder / file for folder in ("whole", "cut"))
+        assert one.read_bytes() == other.read_bytes(), file
+    assert not (tmp_path / "cut" / "resume").exists()
+
+
+def test_the_longest_save_must_still_fit_before_the_deadline(tmp_path):
+    view = Slow(0)
+    trainer = make_trainer(
+        "mac", "reward", tmp_path, view, deadline=Deadline(1, clock=lambda: view.now)
+    )
+    trainer.saving_s = 10.0
+    with pytest.raises(Interrupted):
+        trainer.run()
+    assert checkpoint.load(tmp_path / "resume")[1]["step"] == 2
 
 
 class Notes:

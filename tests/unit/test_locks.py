@@ -1,9 +1,14 @@
+import errno
 import signal
 import subprocess
 import sys
 import threading
 import time
 
+import pytest
+
+from mac import locks
+from mac.errors import LockError
 from mac.locks import alone, first_free
 
 HOLD = """
@@ -89,3 +94,12 @@ def test_each_takes_the_first_that_is_free(tmp_path):
         with first_free(paths) as again:
             assert again == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_system_without_locks_is_named(tmp_path, monkeypatch):
+    def flock(handle, operation):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(locks.fcntl, "flock", flock)
+    with pytest.raises(LockError, match=r"job: this file system has no locks \(No locks available"):
+        alone(tmp_path / "job").__enter__()

@@ -11,7 +11,10 @@ rule collect:
         "logs/{task}/collect-{mark}.log",
     benchmark:
         "benchmarks/{task}/collect-{mark}.tsv"
-    threads: workflow.cores or 1
+    threads: CLUSTER.ask("collect").cpus if CLUSTER else workflow.cores or 1
+    retries: retries_of("collect")
+    resources:
+        **resources_of("collect", "data/raw/{task}-{mark}/{task}-v0.npz"),
     params:
         options=options_of("data/raw/{task}-{mark}/{task}-v0.npz"),
     shell:
@@ -44,6 +47,9 @@ rule build:
         "logs/{task}/build-{mark}.log",
     benchmark:
         "benchmarks/{task}/build-{mark}.tsv"
+    retries: retries_of("build")
+    resources:
+        **resources_of("build", "data/stores/{task}-{mark}/manifest.json"),
     params:
         options=options_of("data/stores/{task}-{mark}/manifest.json"),
     shell:

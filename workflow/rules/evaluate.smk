@@ -7,18 +7,22 @@ rule evaluate:
     input:
         inputs_of(_rows),
     output:
-        _rows,
+        kept(_rows),
     log:
         "logs/{task}/evaluate-{mark}/seed{seed}/{evaluator}.log",
     benchmark:
         "benchmarks/{task}/evaluate-{mark}/seed{seed}/{evaluator}.tsv"
     threads: threads_of(_rows)
+    retries: retries_of("evaluate")
+    group:
+        submission_of(_rows)
     resources:
-        gpu=gpus_of(_rows),
+        **resources_of("evaluate", _rows),
     params:
+        within=within,
         options=options_of(_rows),
     shell:
-        "mac evaluate {params.options:q} > {log:q} 2>&1"
+        "mac {params.within:q} evaluate {params.options:q} > {log:q} 2>&1"
 
 
 _diagnosis = "results/stages/{task}/diagnose-{mark}/seed{seed}/diagnostics.json"
@@ -28,14 +32,17 @@ rule diagnose:
     input:
         inputs_of(_diagnosis),
     output:
-        _diagnosis,
+        kept(_diagnosis),
     log:
         "logs/{task}/diagnose-{mark}/seed{seed}.log",
     benchmark:
         "benchmarks/{task}/diagnose-{mark}/seed{seed}.tsv"
     threads: threads_of(_diagnosis)
+    retries: retries_of("diagnose")
+    group:
+        submission_of(_diagnosis)
     resources:
-        gpu=gpus_of(_diagnosis),
+        **resources_of("diagnose", _diagnosis),
     params:
         options=options_of(_diagnosis),
     shell:

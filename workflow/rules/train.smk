@@ -17,18 +17,22 @@ for _rule, _stage in {
         input:
             inputs_of(_checkpoint),
         output:
-            _checkpoint,
-            f"results/stages/{_path}/metrics.csv",
-            f"results/stages/{_path}/run.yaml",
+            kept(_checkpoint),
+            kept(f"results/stages/{_path}/metrics.csv"),
+            kept(f"results/stages/{_path}/run.yaml"),
         log:
             f"logs/{_path}.log",
         benchmark:
             f"benchmarks/{_path}.tsv"
         threads: threads_of(_checkpoint)
+        retries: retries_of(_rule)
+        group:
+            submission_of(_checkpoint)
         resources:
-            gpu=gpus_of(_checkpoint),
+            **resources_of(_rule, _checkpoint),
         params:
             verb=_rule,
+            within=within,
             options=options_of(_checkpoint),
         shell:
-            "mac {params.verb} {params.options:q} > {log:q} 2>&1"
+            "mac {params.within:q} {params.verb} {params.options:q} > {log:q} 2>&1"

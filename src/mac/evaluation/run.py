@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import signal
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,9 +21,9 @@ from mac.evaluation.episodes import Episode, Player, play, rules_of, waves
 from mac.evaluation.record import write_rows
 from mac.progress import progress
 from mac.rows import VERSIONS
+from mac.stopping import UNFINISHED, Deadline, Interrupted
 from mac.training.device import memory_errors, prepare
 from mac.training.run import load_agent
-from mac.training.trainer import Interrupted
 
 if TYPE_CHECKING:
     from mac.planning.plan import Job
@@ -31,10 +32,14 @@ Row = dict[str, Any]
 
 
 @memory_errors()
-def evaluate(job: Job) -> None:
+def evaluate(job: Job, deadline: Deadline | None = None) -> None:
     """Evaluate a run; writes ``episodes.parquet`` or ``model_error.parquet``, and ``run.yaml``.
 
-    An interrupted evaluation goes on from the last wave it played and ends with the same bytes.
+    An interrupted evaluation of episodes goes on from the last wave it played and ends with the
+    same bytes; one of the model's error, which takes minutes, starts again.
+
+    Raises:
+        Interrupted: a signal came, or the next wave would last beyond the deadline.
     """
     agent = agent_class(job.agent)
     config = agent.Config.model_validate(job.config)
@@ -44,10 +49,10 @@ def evaluate(job: Job) -> None:
         if agent.evaluator == "model_error":
             model_error.evaluate(job, config, device)
         else:
-            _evaluate_episodes(job, config, device)
+            _evaluate_episodes(job, config, device, deadline or Deadline())
 
 
-def _evaluate_episodes(job: Job, config: Any, device: Any) -> None:
+def _evaluate_episodes(job: Job, config: Any, device: Any, deadline: Deadline) -> None:
     """Play what is left of the schedule, a wave at a time, and write all rows."""
     spec, settings = job.environment, config.evaluate
     rules = rules_of(config, job.seed)
@@ -82,14 +87,19 @@ def _evaluate_episodes(job: Job, config: Any, device: Any) -> None:
         ) as bar,
     ):
         loaded: tuple[int, Player] | None = None
+        longest_s = 0.0
         for step, number, wave in schedule:
             if (step, number) in played.rows:
                 continue
+            if deadline.near(longest_s):
+                raise Interrupted(UNFINISHED)
+            start = time.monotonic()
             if loaded is None or loaded[0] != step:
                 loaded = (step, Player(load_agent(job, step), normalizer, device))
             rows = play(environments, loaded[1], wave, rules)
             played.add(step, number, [{**columns, "step": step, **row} for row in rows])
             bar.update(len(wave))
+            longest_s = max(longest_s, time.monotonic() - start)
         rows = [row for step, number, _ in schedule for row in played.rows[step, number]]
         write_rows(job.directory / "episodes.parquet", rows)
     job.resume.unlink(missing_ok=True)
@@ -141,7 +151,7 @@ def _exit_on_signal() -> Iterator[None]:
     """Leave at once on SIGTERM or SIGINT: the waves played so far are on disk already."""
 
     def leave(number: int, frame: object) -> None:
-        raise Interrupted(number)
+        raise Interrupted(128 + number)
 
     previous: Mapping[int, Any] = {
         number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)

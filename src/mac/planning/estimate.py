@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mac.errors import DeviceError
 from mac.gpus import visible
@@ -19,6 +19,9 @@ from mac.planning.experiment import config_folders
 from mac.planning.plan import Job, Plan
 from mac.planning.work import forward, gflop, update
 from mac.types import Spaces
+
+if TYPE_CHECKING:
+    from mac.planning.cluster import Cluster
 
 BYTES = 4  # of a float32
 
@@ -32,36 +35,37 @@ def update_gflop(job: Job) -> float:
     return gflop(update(stages, job.config, spaces, joint=job.stage.name == "joint"))
 
 
-def _rates() -> dict[str, Any]:
+def rates() -> dict[str, Any]:
+    """Measured speeds, from ``configs/rates.yaml``; none without the file."""
     for folder in config_folders():
         if (folder / "rates.yaml").is_file():
             return read_yaml(folder / "rates.yaml")
     return {}
 
 
-def _seconds(job: Job, rates: dict[str, Any]) -> Iterator[tuple[str, float]]:
+def seconds(job: Job, speeds: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     """Device and seconds of the parts of a job."""
     config = job.config
     if job.rule.startswith("train_"):
         work = update_gflop(job) * job.steps
         device = "gpu" if job.needs_gpu else "cpu"
-        yield device, work / rates[device]["gflop_per_s"]
+        yield device, work / speeds[device]["gflop_per_s"]
     elif job.evaluator == "model_error":
         settings, env, length = config["evaluate"], job.environment, config["chunk_length"]
         rows = settings["windows"] * (settings["horizon"] // length) * len(job.checkpoints)
         inputs = env.observation_dim + length * env.action_dim
         work = forward(rows, inputs, config["model"]["hidden_dims"], env.observation_dim)
-        yield "cpu", gflop(work) / rates["cpu"]["gflop_per_s"]
+        yield "cpu", gflop(work) / speeds["cpu"]["gflop_per_s"]
     elif job.rule == "evaluate":
         episodes = config["evaluate"]["episodes"] * len(job.tasks) * len(job.checkpoints)
         longest = max(job.environment.max_episode_steps, config["evaluate"]["value_horizon"] or 0)
-        yield "cpu", episodes * longest / rates["simulator"]["steps_per_s"]
+        yield "cpu", episodes * longest / speeds["simulator"]["steps_per_s"]
     elif job.rule == "diagnose":
         steps = len(job.tasks) * job.environment.max_episode_steps
-        yield "cpu", steps / rates["simulator"]["steps_per_s"]
+        yield "cpu", steps / speeds["simulator"]["steps_per_s"]
     elif job.rule == "collect":
         steps = config["data"]["train_episodes"] * 1.1 * config["data"]["episode_length"]
-        yield "cpu", steps / rates["collector"]["steps_per_s"]
+        yield "cpu", steps / speeds["collector"]["steps_per_s"]
 
 
 def _rows(job: Job) -> float:
@@ -104,17 +108,26 @@ def unfinished(plan: Plan) -> list[Job]:
     return [job for job in plan if job.outputs[0] in todo]
 
 
-def estimate(plan: Plan, names: Sequence[str], todo: Sequence[Job] | None = None) -> dict[str, Any]:
-    """Jobs by rule, GB to download and to store, hours by device: of all that is not done yet."""
-    rates = _rates()
+def estimate(
+    plan: Plan,
+    names: Sequence[str],
+    todo: Sequence[Job] | None = None,
+    cluster: Cluster | None = None,
+) -> dict[str, Any]:
+    """Jobs by rule, GB to download and to store, hours by device: of all that is not done yet.
+
+    For a cluster also the number of its first submissions.
+    """
+    speeds = rates()
     todo = unfinished(plan) if todo is None else todo
     hours: Counter[str] = Counter()
     by_experiment: dict[str, Counter[str]] = {}
     for job in todo:
         own = by_experiment.setdefault(job.experiment, Counter())
-        for device, seconds in _seconds(job, rates):
-            hours[device] += seconds / 3600
-            own[device] += seconds / 3600
+        for device, part in seconds(job, speeds):
+            hours[device] += part / 3600
+            own[device] += part / 3600
+    counted = {} if cluster is None else {"submissions": len(cluster.submissions(todo))}
     return {
         "experiments": list(names),
         "jobs": dict(sorted(Counter(job.rule for job in todo).items())),
@@ -125,6 +138,7 @@ def estimate(plan: Plan, names: Sequence[str], todo: Sequence[Job] | None = None
         "hours": _rounded(hours),
         "hours_by_experiment": {name: _rounded(own) for name, own in by_experiment.items()},
         "no_data": plan.unavailable,
+        **counted,
     }
 
 
@@ -141,6 +155,7 @@ def text(result: dict[str, Any]) -> str:
         f"  downloads {result['downloads_gb']:,.1f} GB, disk {result['disk_gb']:,.1f} GB, "
         f"about {_hours(result['hours'])} hours (rates and their sources: configs/rates.yaml)",
         *_table(result["hours_by_experiment"]),
+        *(f"  {n} first submissions" for n in [result.get("submissions")] if n is not None),
         *(f"  no data: {name} ({why})" for name, why in result["no_data"].items()),
     ]
     return "\n".join(lines)
@@ -165,9 +180,9 @@ def check_gpu(todo: Sequence[Job]) -> None:
     if not training or visible() or os.environ.get("MAC_INSIST"):
         return
     names = dict.fromkeys(job.experiment for job in training)
-    rates = _rates()
+    speeds = rates()
     work = sum(update_gflop(job) * job.steps for job in training)
-    hours = {device: work / rates[device]["gflop_per_s"] / 3600 for device in ("gpu", "cpu")}
+    hours = {device: work / speeds[device]["gflop_per_s"] / 3600 for device in ("gpu", "cpu")}
     raise DeviceError(
         f"{', '.join(names)} needs a GPU: about {hours['gpu']:,.0f} GPU-hours, or "
         f"{hours['cpu']:,.0f} hours of one CPU core",

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from mac.errors import MacError
 from mac.io import read_json
+from mac.planning.cluster import Cluster
 from mac.planning.estimate import check_gpu, estimate, text, unfinished
 from mac.planning.experiment import available, listed
 from mac.planning.plan import Job, Plan
@@ -42,7 +43,7 @@ def planned(arguments: Sequence[str]) -> Plan:
             print(f"{len(plan)} jobs planned ({done} done)", file=sys.stderr)
         return plan
     except MacError as error:
-        _stop(error)
+        stop(error)
 
 
 def shown(final: Job) -> dict[str, str]:
@@ -54,22 +55,25 @@ def shown(final: Job) -> dict[str, str]:
     return {file.stem: str(file) for file in files if file.suffix in (".html", ".svg")}
 
 
-def preflight(plan: Plan, outputs: Iterable[str]) -> None:
+def preflight(plan: Plan, outputs: Iterable[str], cluster: Cluster | None = None) -> None:
     """Say what the jobs about to run will cost, and stop if this machine cannot do them well.
 
     Args:
         plan: the experiments asked for.
         outputs: the first declared output of each job that will run.
+        cluster: where they run, if that is not this machine.
     """
     try:
         jobs = [plan.writer(path) for path in outputs]
-        check_gpu(jobs)
+        if cluster is None:
+            check_gpu(jobs)
         names = [name for name in plan.final if any(job.experiment == name for job in jobs)]
-        print(text(estimate(plan, names, jobs)), file=sys.stderr)
+        print(text(estimate(plan, names, jobs, cluster)), file=sys.stderr)
     except MacError as error:
-        _stop(error)
+        stop(error)
 
 
-def _stop(error: MacError) -> NoReturn:
+def stop(error: MacError) -> NoReturn:
+    """End the workflow with a user's mistake in one line."""
     print(f"mac: {error}", file=sys.stderr)
     sys.exit(2)

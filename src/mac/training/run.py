@@ -11,6 +11,7 @@ from mac.components.part import Part
 from mac.data.store import Store
 from mac.data.views import Chunks
 from mac.nets.mlp import Init
+from mac.stopping import Deadline
 from mac.training import checkpoint
 from mac.training.device import choose_device, memory_errors, prepare_training
 from mac.training.trainer import Settings, Trainer, checkpoint_name
@@ -86,17 +87,27 @@ def view(job: Job, config: AgentConfig, store: Store, split: str) -> Chunks:
 
 
 @memory_errors()
-def train(job: Job) -> None:
-    """Train one stage, or all jointly, and write its weights, ``metrics.csv`` and ``run.yaml``."""
+def train(job: Job, deadline: Deadline | None = None) -> None:
+    """Train one stage, or all jointly, and write its weights, ``metrics.csv`` and ``run.yaml``.
+
+    Raises:
+        Interrupted: a signal came, or the deadline; a later call goes on from the saved state.
+    """
     agent = build_agent(job)
     watchers = openers(agent.config.compute.writers, job.directory, job.config)
     with job.recorded() as known:
         device = prepare_training(agent.config.compute)
         known["device"] = str(device)
-        _train(job, agent, device, watchers)
+        _train(job, agent, device, watchers, deadline)
 
 
-def _train(job: Job, agent: Agent, device: torch.device, watchers: Sequence[Opener]) -> None:
+def _train(
+    job: Job,
+    agent: Agent,
+    device: torch.device,
+    watchers: Sequence[Opener],
+    deadline: Deadline | None,
+) -> None:
     config = agent.config
     store = Store.open(job.store)
     for name in job.stage.needs:
@@ -125,4 +136,4 @@ def _train(job: Job, agent: Agent, device: torch.device, watchers: Sequence[Open
     )
     held_out = view(job, config, store, "validation") if settings.validate_every else None
     data = view(job, config, store, "train")
-    Trainer(trained, settings, data, held_out, job.directory, job.resume, watchers).run()
+    Trainer(trained, settings, data, held_out, job.directory, job.resume, watchers, deadline).run()

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,6 +19,7 @@ from mac.config.schema import OptimiserConfig
 from mac.errors import CheckpointError, TrainingError
 from mac.progress import progress
 from mac.rng import stream, torch_seed
+from mac.stopping import UNFINISHED, Deadline, Interrupted, signalled
 from mac.training import checkpoint
 from mac.training.ahead import ahead
 from mac.training.capture import Captured
@@ -80,29 +79,6 @@ def checkpoint_name(step: int, steps: int) -> str:
     return "checkpoint.safetensors" if step == steps else f"step{step}.safetensors"
 
 
-class Interrupted(SystemExit):
-    """Training saved itself after a signal; the exit code is 128 plus the signal's number."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(128 + number)
-
-
-@contextmanager
-def _catch_signals() -> Iterator[Callable[[], int]]:
-    """Function that tells the number of the signal received, 0 for none."""
-    received = [0]
-
-    def note(number: int, frame: object) -> None:
-        received[0] = number
-
-    previous = {s: signal.signal(s, note) for s in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield lambda: received[0]
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
 class Trainer:
     """Trains parts on a view of the data.
 
@@ -110,6 +86,8 @@ class Trainer:
     and noise are functions of (seed, stage, k), so a resumed run repeats the uninterrupted one byte
     for byte. The resumable state lives apart from the outputs, which a workflow deletes when a job
     fails. ``openers`` are of writers beside ``metrics.csv``.
+
+    Training that a signal or the deadline ends saves its state and raises :class:`Interrupted`.
     """
 
     def __init__(
@@ -121,6 +99,7 @@ class Trainer:
         directory: Path,
         resume: Path,
         openers: Sequence[Opener] = (),
+        deadline: Deadline | None = None,
     ) -> None:
         self.parts, self.settings = dict(parts), settings
         self.view, self.held_out = view, held_out
@@ -136,6 +115,8 @@ class Trainer:
         self.draws = self.update.draws(settings.batch_size)
         self.generator = torch.Generator(settings.device)
         self.state = _State()
+        self.deadline = deadline or Deadline()
+        self.saving_s = 0.0  # the longest save so far
 
     def drawn(self, view: View, purpose: str, step: int) -> Batch:
         """Batch of a step, in arrays of NumPy."""
@@ -175,7 +156,7 @@ class Trainer:
         )
         saved = time.monotonic()
         with (
-            _catch_signals() as signalled,
+            signalled() as code,
             progress(s.steps, "step", s.name, initial=self.state.step) as bar,
             writing(
                 self.directory / "metrics.csv", self.state.rows, self.state.step, self.openers
@@ -186,9 +167,11 @@ class Trainer:
                 metrics = self.step(self.moved(batch), self.noise("noise", step - 1))
                 self.state.step = step
                 bar.update(1)
-                number = signalled()
+                stop = code()
+                if not stop and self.deadline.near(2 * self.saving_s):
+                    stop = UNFINISHED
                 due = time.monotonic() - saved > s.save_every_s
-                if number or due or step % s.log_every == 0 or step in s.checkpoints:
+                if stop or due or step % s.log_every == 0 or step in s.checkpoints:
                     self._check(metrics)
                 if step % s.log_every == 0 or step == s.steps:
                     self._log(step, metrics)
@@ -198,11 +181,11 @@ class Trainer:
                     write(self.state.rows[-1])
                 if step in s.checkpoints:
                     self._write(step)
-                if (number or due) and step < s.steps:
+                if (stop or due) and step < s.steps:
                     self._save()
                     saved = time.monotonic()
-                if number:
-                    raise Interrupted(number)
+                    if stop:
+                        raise Interrupted(stop)
         self.resume.unlink(missing_ok=True)
 
     def _check(self, metrics: Mapping[str, Tensor]) -> None:
@@ -267,16 +250,16 @@ class Trainer:
 
     def _save(self) -> None:
         """The resumable state."""
+        start = time.monotonic()
         tensors = {
             **checkpoint.module_tensors(self.parts),
             **self.optimiser.tensors(),
             **self.state.best_tensors,
         }
         meta = {"step": self.state.step, "rows": self.state.rows, "best": self.state.best}
-        digest = checkpoint.digest(
-            tensors
-        )  # unlike an output, the state has no record of its bytes
-        checkpoint.save(self.resume, tensors, meta | {"digest": digest})
+        # Unlike an output, the state has no record of its bytes.
+        checkpoint.save(self.resume, tensors, meta | {"digest": checkpoint.digest(tensors)})
+        self.saving_s = max(self.saving_s, time.monotonic() - start)
 
     def _restore(self) -> None:
         if not self.resume.is_file():

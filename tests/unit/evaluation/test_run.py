@@ -4,6 +4,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ from mac.errors import DataError
 from mac.evaluation import run
 from mac.evaluation.episodes import Episode, Player, play, rules_of
 from mac.io import read_yaml
+from mac.stopping import UNFINISHED, Deadline, Interrupted
 from tests.unit.evaluation.jobs import IDENTITY, Pilot, install, make_job, rows_of
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -91,6 +93,30 @@ def test_interruption_changes_no_byte(tmp_path, monkeypatch, reference, stops):
         assert (job.directory / "episodes.parquet").exists() == (sum(stops) >= WAVES)
     monkeypatch.setattr(run, "play", play)
     run.evaluate(job)
+    assert (job.directory / "episodes.parquet").read_bytes() == reference
+
+
+def test_no_wave_is_begun_that_would_last_beyond_the_deadline(tmp_path, monkeypatch, reference):
+    """Of a minute 45 seconds are played in, and a wave takes twelve: three fit."""
+    install(monkeypatch.setattr)
+    clock, attempts = SimpleNamespace(now=0.0), []
+
+    def slow(*arguments):
+        clock.now += 12.0
+        attempts[-1] += 1
+        return play(*arguments)
+
+    monkeypatch.setattr(run, "play", slow)
+    monkeypatch.setattr(run, "time", SimpleNamespace(monotonic=lambda: clock.now))
+    job = make_job(tmp_path)
+    for _ in range(2):
+        attempts.append(0)
+        with pytest.raises(Interrupted) as stopped:
+            run.evaluate(job, Deadline(1, clock=lambda: clock.now))
+        assert stopped.value.code == UNFINISHED
+    attempts.append(0)
+    run.evaluate(job, Deadline(1, clock=lambda: clock.now))
+    assert attempts == [3, 3, WAVES - 6]
     assert (job.directory / "episodes.parquet").read_bytes() == reference
 
 
