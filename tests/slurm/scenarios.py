@@ -117,6 +117,12 @@ class Scene:
         assert len(found) == 1, f"{len(found)} processes train seed {seed}"
         return found[0]
 
+    def started(self) -> tuple[subprocess.Popen[bytes], str]:
+        """A workflow that trains, and the number of the job in which it does."""
+        process = self.start()
+        self.training()
+        return process, self.job()
+
     def job(self) -> str:
         """Number of the Slurm job that trains."""
         listed = self.cluster.run("squeue", "-h", "-t", "R", "-o", "%A %k").splitlines()
@@ -187,9 +193,7 @@ def past_limit(scene: Scene) -> str:
 @scenario(REST)
 def scancel(scene: Scene) -> str:
     """A cancelled job is submitted again and goes on."""
-    process = scene.start()
-    scene.training()
-    number = scene.job()
+    process, number = scene.started()
     scene.cluster.run("scancel", number)
     scene.finish(process)
     assert scene.state(number) == "CANCELLED"
@@ -199,9 +203,7 @@ def scancel(scene: Scene) -> str:
 @scenario(REST)
 def preempted(scene: Scene) -> str:
     """A job that a higher partition displaces is queued again by Slurm and goes on."""
-    process = scene.start()
-    scene.training()
-    number = scene.job()
+    process, number = scene.started()
     everything = ["-p", "high", "--nodes", str(scene.nodes), "--exclusive", "-o", "/dev/null"]
     scene.cluster.run("sbatch", *everything, "--wrap", "sleep 10")
     wait_for("preemption", lambda: scene.state(number) in ("PENDING", "PREEMPTED"), PATIENCE_S)
@@ -212,9 +214,7 @@ def preempted(scene: Scene) -> str:
 @scenario(REST)
 def node_dies(scene: Scene) -> str:
     """The work of a node that is lost in mid-training goes on on another."""
-    process = scene.start()
-    scene.training()
-    number = scene.job()
+    process, number = scene.started()
     node = scene.cluster.run("squeue", "-h", "-j", number, "-o", "%N").strip()
     scene.cluster.power_off(node)
     wait_for("Slurm to notice", lambda: scene.state(number) != "RUNNING", 180)
@@ -225,11 +225,8 @@ def node_dies(scene: Scene) -> str:
 @scenario(REST)
 def controller_killed(scene: Scene) -> str:
     """Snakemake is killed and started again while its jobs run on: no two of them write."""
-    first = scene.start()
-    scene.training()
-    first.kill()
-    first.wait()
-    before = scene.job()
+    first, before = scene.started()
+    end(first)
     unlock = scene.start("--unlock")
     wait_for("unlocking", lambda: ended(unlock), PATIENCE_S)
     second = scene.start()

@@ -10,13 +10,14 @@ from mac.evaluation.candidates import diagnose_candidates
 from mac.evaluation.episodes import Episode, Player, rules_of
 from mac.evaluation.film import film
 from mac.io import atomic_write_bytes, write_json
-from mac.training.device import prepare
+from mac.training.device import memory_errors, prepare
 from mac.training.run import load_agent, view
 
 if TYPE_CHECKING:
     from mac.planning.plan import Job
 
 
+@memory_errors()
 def diagnose(job: Job) -> None:
     """Write ``diagnostics.json``, a ``.webp`` for each task, and ``run.yaml``.
 

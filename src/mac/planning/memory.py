@@ -33,3 +33,5 @@ def grows_with(job: Job) -> Iterator[str]:
         yield from ("evaluate.batch_width", "evaluate.num_candidates", "compute.workers")
     elif job.rule == "evaluate":
         yield "evaluate.windows"
+    elif job.rule == "diagnose":
+        yield from ("evaluate.num_candidates", "evaluate.batch_width")
