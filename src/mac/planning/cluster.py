@@ -128,7 +128,7 @@ class Cluster:
                 stage = list(seeds)
                 while stage:
                     # A stage's seeds stay together, unless they are more than fit.
-                    if room < min(len(stage), width):
+                    if room < len(stage):
                         found[f"{rule}-{stage[0].fingerprint}-{stage[0].seed}"] = part = []
                         room = width
                     part += stage[:room]

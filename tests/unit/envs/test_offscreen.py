@@ -1,5 +1,6 @@
 """Pictures of a simulation: where they can be drawn, and what is said where they cannot."""
 
+import mujoco
 import numpy as np
 import pytest
 
@@ -30,6 +31,23 @@ def test_without_a_backend_a_picture_is_refused_and_the_episode_goes_on(no_backe
         simulation.picture(32)
     assert np.isfinite(simulation.step(np.zeros(5)).observation).all()
     simulation.close()
+
+
+def test_what_is_high_is_at_the_top_of_a_picture():
+    if not can_draw():
+        pytest.skip("needs EGL or OSMesa")
+    model = mujoco.MjModel.from_xml_string(
+        """<mujoco><worldbody>
+        <light pos="0 -3 1"/><camera name="front" pos="0 -3 0" xyaxes="1 0 0 0 0 1"/>
+        <geom type="sphere" size=".3" pos="0 0 .7" rgba="1 1 1 1"/>
+        </worldbody></mujoco>"""
+    )
+    data = mujoco.MjData(model)
+    mujoco.mj_forward(model, data)
+    camera = offscreen.Camera(model, 32)
+    picture = camera.shot(data)
+    camera.close()
+    assert picture[:16].mean() > picture[16:].mean() + 10
 
 
 def test_a_picture_shows_the_state_and_changes_no_episode():

@@ -14,12 +14,12 @@ from mac.io import read_json
 from tests.unit.evaluation.jobs import IDENTITY, Pilot, install, make_job, rows_of
 
 
-def look(folder, monkeypatch, rejection=None, **evaluate):
+def look(folder, monkeypatch, rejection=None, trained=200, **evaluate):
     """Diagnose the job's last checkpoint; returns the job's folder and what it wrote."""
     job = make_job(folder, **evaluate)
     job.checkpoints, job.files = job.checkpoints[-1:], ("diagnostics.json",)
     job.directory = job.directory.parents[1] / "diagnose-0123456789ab" / "seed5"
-    pilot = Pilot(200)
+    pilot = Pilot(trained)
     pilot.rejection = rejection
     monkeypatch.setattr(diagnose, "load_agent", lambda job, step: pilot)
     store = SimpleNamespace(normalizer=lambda split: IDENTITY)
@@ -57,6 +57,16 @@ def test_equal_runs_give_equal_bytes(tmp_path, monkeypatch):
         for folder in folders
     )
     assert len(one) == 3 and one == two
+
+
+def test_films_end_at_the_step_limit_however_far_the_return_is_followed(tmp_path, monkeypatch):
+    short, long = (
+        look(tmp_path / str(horizon), monkeypatch, trained=1, value_horizon=horizon)
+        for horizon in (None, 90)
+    )
+    assert [one["length"] for one in short[1]["films"]] == [60, 60]
+    for one in short[1]["films"]:
+        assert (short[0] / one["file"]).read_bytes() == (long[0] / one["file"]).read_bytes()
 
 
 def test_a_machine_that_cannot_draw_says_so_and_goes_on(tmp_path, monkeypatch):

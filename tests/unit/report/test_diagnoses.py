@@ -7,7 +7,7 @@ from PIL import Image
 
 from mac.errors import DataError
 from mac.io import read_json, write_json
-from mac.report.diagnoses import candidates_table
+from mac.report.diagnoses import candidates_table, films
 from mac.report.render import RenderConfig, render
 from mac.stamps import committed
 from mac.stats.aggregate import aggregate
@@ -64,6 +64,19 @@ def test_the_page_shows_numbers_films_and_why_one_is_missing(project):
     texts = [cell.plain for cell in row.cells]
     assert texts[:3] == ["cube-single, task 1", "mac", "8"]
     assert texts[3:] == ["1.5", "−0.50", "0.25", "0.50", "0.12", "1.20"]
+
+
+def test_films_stand_in_the_order_of_the_tables():
+    tasks = ["a-task2-v0", "a-task1-v0"]
+    film = {"file": None, "note": "none", "success": True, "length": 4, "episode": 0}
+    entries = [
+        {"label": label, "task": task, "seed": 0, "step": 1, "films": [{**film, "task": task}]}
+        for label in ("mac", "flow_bc")
+        for task in [*reversed(tasks), "elsewhere"]
+    ]
+    shown = films(entries, {"environments": [{"name": "a", "tasks": tasks}]}, None)
+    captions = [(one.caption.partition(":")[0], one.agent) for one in shown]
+    assert captions == [(f"a, task {n}", label) for n in (2, 1) for label in ("mac", "flow_bc")]
 
 
 def test_committed_ones_are_enough_and_missing_ones_are_refused(project):
