@@ -37,9 +37,9 @@ def test_what_is_high_is_at_the_top_of_a_picture():
     if not can_draw():
         pytest.skip("needs EGL or OSMesa")
     model = mujoco.MjModel.from_xml_string(
-        """<mujoco><worldbody>
-        <light pos="0 -3 1"/><camera name="front" pos="0 -3 0" xyaxes="1 0 0 0 0 1"/>
-        <geom type="sphere" size=".3" pos="0 0 .7" rgba="1 1 1 1"/>
+        """<mujoco><statistic extent="3"/><visual><headlight ambient="1 1 1"/></visual><worldbody>
+        <camera name="front" pos="0 -3 0" xyaxes="1 0 0 0 0 1"/>
+        <geom type="sphere" size=".4" pos="0 0 .7"/>
         </worldbody></mujoco>"""
     )
     data = mujoco.MjData(model)
