@@ -111,6 +111,7 @@ def _attempt(plan: Any, rule: str, *, whole: bool = True, **names: Any) -> Itera
     from mac.locks import alone
     from mac.planning.memory import exhausted
     from mac.planning.resources import gpus
+    from mac.provenance import RECORD
     from mac.stamps import REVISIONS as STAMPED
 
     job = plan.find(rule, **names)
@@ -119,8 +120,9 @@ def _attempt(plan: Any, rule: str, *, whole: bool = True, **names: Any) -> Itera
     remedy = f"once the cause is mended, `mac clear {job.experiment}` lets the job try again"
     with ExitStack() as held:
         waited = held.enter_context(alone(job.lock))
-        done = all(Path(path).exists() for path in job.outputs)
-        if done and (waited or rule not in STAMPED):
+        again = rule in STAMPED
+        needed = [*map(Path, job.outputs), *([] if again else [job.directory / RECORD])]
+        if (waited or not again) and all(path.exists() for path in needed):
             click.echo(f"{job.outputs[0]}: done before", err=True)
             click.get_current_context().exit()
         if whole:

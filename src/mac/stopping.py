@@ -53,16 +53,27 @@ class Deadline:
 
 
 @contextmanager
-def signalled() -> Iterator[Callable[[], int]]:
-    """Function that tells the exit code which SIGTERM or SIGINT asks for, 0 without any."""
+def signalled(*, at_once: bool = False) -> Iterator[Callable[[], int]]:
+    """Function that tells the exit code which SIGTERM or SIGINT asks for, 0 without any.
+
+    ``at_once`` also raises :class:`Interrupted` where the signal finds the work. That may be inside
+    a library, which takes it for an error of its own or swallows it: whatever error comes after a
+    signal is the signal's, and the function tells of it in any case.
+    """
     received = [0]
 
     def note(number: int, frame: object) -> None:
         received[0] = 128 + number
+        if at_once:
+            raise Interrupted(received[0])
 
     previous = {s: signal.signal(s, note) for s in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield lambda: received[0]
+    except Exception:
+        if not received[0]:
+            raise
+        raise Interrupted(received[0]) from None
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

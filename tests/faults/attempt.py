@@ -66,6 +66,8 @@ class Attempt:
                     sys.stderr.flush()
                 finally:
                     os._exit(code)
+        while os.getpgid(self.pid) != self.pid:  # until it leads its group, nobody can strike that
+            time.sleep(0.001)
 
     def _become(self, folder: Path, before: Callable[[], None]) -> None:
         os.setsid()

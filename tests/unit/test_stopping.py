@@ -2,10 +2,11 @@ import math
 import os
 import signal
 import time
+from contextlib import suppress
 
 import pytest
 
-from mac.stopping import Deadline, signalled
+from mac.stopping import Deadline, Interrupted, signalled
 
 
 class Clock:
@@ -47,3 +48,24 @@ def test_a_signal_is_noted_and_its_handler_put_back(number):
         os.kill(os.getpid(), number)
         assert code() == 128 + number
     assert signal.getsignal(number) is before
+
+
+def test_an_error_that_a_library_made_of_a_signal_is_the_signals():
+    with pytest.raises(Interrupted) as stopped, signalled(at_once=True):
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        except Interrupted:
+            raise ValueError("not a readable file") from None
+    assert stopped.value.code == 128 + signal.SIGTERM
+
+
+def test_a_signal_that_a_library_swallowed_is_told_of():
+    with signalled(at_once=True) as code:
+        with suppress(Interrupted):
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert code() == 128 + signal.SIGTERM
+
+
+def test_errors_without_a_signal_stay_what_they_are():
+    with pytest.raises(ValueError, match="mine"), signalled(at_once=True):
+        raise ValueError("mine")

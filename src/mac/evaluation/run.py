@@ -5,10 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import signal
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +18,7 @@ from mac.evaluation.episodes import Episode, Player, play, rules_of, waves
 from mac.evaluation.record import write_rows
 from mac.progress import progress
 from mac.rows import VERSIONS
-from mac.stopping import UNFINISHED, Deadline, Interrupted
+from mac.stopping import UNFINISHED, Deadline, Interrupted, signalled
 from mac.training.device import memory_errors, prepare
 from mac.training.run import load_agent
 
@@ -76,7 +73,7 @@ def _evaluate_episodes(job: Job, config: Any, device: Any, deadline: Deadline) -
         **{name: versions.get(name, "n/a") for name in VERSIONS},
     }
     with (
-        _exit_on_signal(),
+        signalled(at_once=True) as code,  # the waves played so far are on disk already
         Played(job.resume) as played,
         Episodes(spec, config.mode, settings.batch_width, config.compute.workers) as environments,
         progress(
@@ -91,8 +88,8 @@ def _evaluate_episodes(job: Job, config: Any, device: Any, deadline: Deadline) -
         for step, number, wave in schedule:
             if (step, number) in played.rows:
                 continue
-            if deadline.near(longest_s):
-                raise Interrupted(UNFINISHED)
+            if stop := code() or (UNFINISHED if deadline.near(longest_s) else 0):
+                raise Interrupted(stop)
             start = time.monotonic()
             if loaded is None or loaded[0] != step:
                 loaded = (step, Player(load_agent(job, step), normalizer, device))
@@ -144,20 +141,3 @@ class Played:
 
 def _mark(text: bytes) -> bytes:
     return hashlib.sha256(text).hexdigest()[:12].encode()
-
-
-@contextmanager
-def _exit_on_signal() -> Iterator[None]:
-    """Leave at once on SIGTERM or SIGINT: the waves played so far are on disk already."""
-
-    def leave(number: int, frame: object) -> None:
-        raise Interrupted(128 + number)
-
-    previous: Mapping[int, Any] = {
-        number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
