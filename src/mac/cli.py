@@ -151,7 +151,7 @@ for _rule, _text in {
     "train_heads": "Train the reward and success heads.",
     "train_behaviour": "Train the behaviour policy.",
     "train_value": "Train value and critic on imagined rollouts.",
-    "train_agent": "Train all parts jointly, or an agent without stages.",
+    "train_agent": "Train all parts jointly, or an agent of one stage.",
 }.items():
     _training_verb(_rule, _text)
 
@@ -421,14 +421,13 @@ def show(experiment: str, agent: str | None) -> None:
 
 @config.command()
 @click.argument("key", required=False)
-@click.option("--agent", default=None, help="an agent's own keys too")
-def schema(key: str | None, agent: str | None) -> None:
+@click.option("--agent", default="mac", show_default=True, help="whose configuration")
+def schema(key: str | None, agent: str) -> None:
     """Print the JSON schema of the configuration, or of one KEY: types, bounds, meaning."""
     from mac.agents.base import agent_class
     from mac.config.load import part_of_schema
-    from mac.config.schema import AgentConfig
 
-    model = agent_class(agent).Config if agent else AgentConfig
+    model = agent_class(agent).Config
     click.echo(json.dumps(part_of_schema(model, key), indent=2))
 
 

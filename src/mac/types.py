@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
+
+
+class Record:
+    """Base of records whose fields are all arrays."""
+
+    def map(self, function: Callable[[Any], Any]) -> Self:
+        """The record whose arrays went through ``function``, for instance to another device."""
+        return type(self)(**{name: function(array) for name, array in vars(self).items()})
 
 
 @dataclass(frozen=True)
-class Batch:
+class Batch(Record):
     """Action-chunk transitions.
 
     B rows, n actions a chunk; O, A, G are the widths of observation, action and goal.
@@ -31,9 +39,46 @@ class Batch:
     value_goals: Any
     actor_goals: Any
 
-    def map(self, function: Callable[[Any], Any]) -> Batch:
-        """Batch whose arrays went through ``function``, for instance to another device."""
-        return Batch(*(function(getattr(self, field.name)) for field in fields(self)))
+
+@dataclass(frozen=True)
+class TransitionBatch(Batch):
+    """Single steps, n = 1, with what was done next.
+
+    Attributes:
+        next_actions: (B, A), action of the next row of the data.
+    """
+
+    next_actions: Any
+
+
+@dataclass(frozen=True)
+class SubgoalBatch(Batch):
+    """Single actions, n = 1, and the state k steps ahead: the next one; rewards are of k steps.
+
+    Attributes:
+        discounts: (B,), discount to the power k.
+        value_subgoals: (B, G), goal representation of the next state.
+        actor_subgoals: (B, G), of the state at most S steps ahead on the way to the actor goal.
+        low_goals: (B, G), of the state S steps ahead, or the trajectory's last.
+    """
+
+    discounts: Any
+    value_subgoals: Any
+    actor_subgoals: Any
+    low_goals: Any
+
+
+@dataclass(frozen=True)
+class OutcomeBatch(Batch):
+    """First actions of chunks, actions (B, 1, A), and all that follows.
+
+    Attributes:
+        outcomes: (B, n, O), the n next states.
+        returns_to_go: (1, B), or (n + 1, B) at all rows of the chunk.
+    """
+
+    outcomes: Any
+    returns_to_go: Any
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import torch
 
 from mac.agents.base import Agent, agent_class, registry
 from mac.config.load import Layer, resolve
-from mac.config.schema import AgentConfig
+from mac.config.schema import ChunkedConfig
 from mac.nets.mlp import Init
 from mac.types import Batch, Spaces
 
@@ -128,7 +128,7 @@ def unread(name: str, original: dict) -> list[str]:
     return sorted(key for key in original if key not in read and not key.startswith("_"))
 
 
-def config_of(name: str, original: dict) -> AgentConfig:
+def config_of(name: str, original: dict) -> ChunkedConfig:
     """Our configuration of the original's hyper-parameters."""
     values = {ours: original[k] for k, keys in HONOURED.items() if k in original for ours in keys}
     if name == "mac_fql":

@@ -6,7 +6,7 @@ for _rule, _stage in {
     "train_heads": "heads",
     "train_behaviour": "behaviour",
     "train_value": "value",
-    "train_agent": "joint",
+    "train_agent": "{whole}",  # all stages jointly, or the only stage of an agent
 }.items():
     _path = f"{{task}}/{_stage}-{{mark}}/seed{{seed}}"
     _checkpoint = f"results/stages/{_path}/checkpoint.safetensors"

@@ -45,8 +45,14 @@ class Stage:
         needs: stages whose result this one uses.
         scope: ``dataset`` where one artefact serves every task of a dataset, ``task`` where the
             reward matters.
+        view: name of the view of the data that it trains on (:mod:`mac.data.views`).
         section: section of the configuration with the stage's steps, batch size and optimiser; the
             top level where it is empty.
+        checkpoints: key of the number of updates between checkpoints that are evaluated; without
+            one, or where it is None, there is the last one only.
+        networks: what costs are estimated from where the stage is an agent's own: number of
+            networks, and of passes of a batch's rows through one of them, by section of the
+            configuration; a pass backward counts two.
         parts: the stages that this one trains together, where it is not one by itself.
     """
 
@@ -58,7 +64,10 @@ class Stage:
     variants: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     scope: str = "dataset"
+    view: str = "chunks"
     section: str = ""
+    checkpoints: str = ""
+    networks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     parts: tuple[Stage, ...] = ()
 
     def keys(self, mode: str) -> tuple[str, ...]:
@@ -133,6 +142,8 @@ class Agent:
             {mode: union(*(s.reads_in.get(mode, ()) for s in cls.stages)) for mode in cls.modes},
             variants=union(*(stage.variants for stage in cls.stages)),
             scope="task" if any(stage.scope == "task" for stage in cls.stages) else "dataset",
+            view=cls.stages[0].view,
+            checkpoints=next((s.checkpoints for s in cls.stages if s.checkpoints), ""),
             parts=cls.stages,
         )
 

@@ -9,13 +9,13 @@ from pydantic import Field, model_validator
 
 from mac.agents.base import Agent, register
 from mac.agents.stages import BEHAVIOUR
-from mac.config.schema import AgentConfig, Impossible
+from mac.config.schema import ChunkedConfig, Impossible
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class Config(AgentConfig):
+class Config(ChunkedConfig):
     """MAC's keys and which of the two policies acts."""
 
     act_by: Literal["onestep", "flow"] = Field(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mac import components as c
 from mac.agents.base import Agent, register
 from mac.agents.stages import BEHAVIOUR, HEADS, MODEL, VALUE
-from mac.config.schema import AgentConfig
+from mac.config.schema import ChunkedConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class MAC(Agent):
     """Value expansion under rejection sampling from a distilled flow policy (algorithms.md 1)."""
 
-    Config = AgentConfig
+    Config = ChunkedConfig
     stages = (MODEL, HEADS, BEHAVIOUR, VALUE)
     acts_with = ("behaviour", "value")
     act_reads = ("evaluate.num_candidates",)

@@ -13,7 +13,7 @@ from mac import losses
 from mac.agents.base import register
 from mac.agents.mac import MAC
 from mac.agents.stages import VALUE
-from mac.config.schema import AgentConfig, Impossible
+from mac.config.schema import ChunkedConfig, Impossible
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mac.components.part import Loss, Noise, Part
 
 
-class Config(AgentConfig):
+class Config(ChunkedConfig):
     """MAC's keys, the strength of the imitation, and the corrected variants."""
 
     distill_weight: float = Field(0.3, ge=0.0, description="alpha, weight of the imitation loss")

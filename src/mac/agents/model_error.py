@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mac import components as c
 from mac.agents.base import Agent, register
 from mac.agents.stages import MODEL
-from mac.config.schema import AgentConfig
+from mac.config.schema import ChunkedConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class ModelError(Agent):
     """MAC's dynamics; evaluated by open-loop prediction on held-out windows, never by acting."""
 
-    Config = AgentConfig
+    Config = ChunkedConfig
     stages = (MODEL,)
     acts_with = ("model",)
     evaluator = "model_error"

@@ -6,6 +6,7 @@ A stage's ``revision`` is raised together with any change of its numbers; the go
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mac import components as c
@@ -13,7 +14,7 @@ from mac.agents.base import Stage
 
 if TYPE_CHECKING:
     from mac.components.part import Part
-    from mac.config.schema import AgentConfig
+    from mac.config.schema import ChunkedConfig
     from mac.nets.mlp import Init
     from mac.types import Spaces
 
@@ -25,13 +26,13 @@ _GAUSSIAN = ("behaviour.squash", "behaviour.squash_mean", "behaviour.state_depen
 _VALUE_GOALS = ("discount", "goals.value")
 
 
-def make_model(spaces: Spaces, config: AgentConfig, init: Init) -> Part:
+def make_model(spaces: Spaces, config: ChunkedConfig, init: Init) -> Part:
     """Action-chunk dynamics."""
     n, cfg = config.chunk_length, config.model
     return c.Dynamics(spaces, n, cfg.hidden_dims, init, layer_norm=cfg.layer_norm)
 
 
-def make_heads(spaces: Spaces, config: AgentConfig, init: Init) -> Part:
+def make_heads(spaces: Spaces, config: ChunkedConfig, init: Init) -> Part:
     """Reward regressor and success classifier."""
     n, cfg = config.chunk_length, config.heads
     return c.Outcome(
@@ -44,7 +45,7 @@ def make_heads(spaces: Spaces, config: AgentConfig, init: Init) -> Part:
     )
 
 
-def make_behaviour(spaces: Spaces, config: AgentConfig, init: Init) -> Part:
+def make_behaviour(spaces: Spaces, config: ChunkedConfig, init: Init) -> Part:
     """Behaviour policy over chunks."""
     return c.behaviour.make(spaces, config, init)
 
@@ -89,4 +90,34 @@ VALUE = Stage(
     needs=("model", "heads", "behaviour"),
     scope="task",
     section="value",
+    checkpoints="value.checkpoint_every",
 )
+
+
+def whole(
+    *reads: str,
+    view: str,
+    networks: Mapping[str, tuple[int, int]],
+    revision: int = 1,
+    variants: tuple[str, ...] = (),
+) -> Stage:
+    """The stage ``agent`` of an agent whose networks learn together and which shares none of them.
+
+    Args:
+        reads: keys and sections beyond those that every such stage depends on.
+        view: see :class:`Stage`.
+        networks: see :class:`Stage`.
+        revision: see :class:`Stage`.
+        variants: see :class:`Stage`.
+    """
+    return Stage(
+        "agent",
+        revision,
+        (*_TASK, "steps", "batch_size", "optimiser", "checkpoint_every", "discount", *reads),
+        {"goal": ("goals.value", "goals.actor", "goals.negative")},
+        variants=(*_OPTIONS, *variants),
+        scope="task",
+        view=view,
+        checkpoints="checkpoint_every",
+        networks=networks,
+    )

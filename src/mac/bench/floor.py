@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-from mac.config.schema import AgentConfig
+from mac.agents.base import agent_class
+from mac.config.schema import ChunkedConfig
 from mac.planning.work import Shape, update
 from mac.types import Spaces
 
@@ -31,10 +32,10 @@ SIZES = {
 }
 
 
-def config_of(size: Size, precision: str = "float32") -> AgentConfig:
+def config_of(size: Size, precision: str = "float32") -> ChunkedConfig:
     """MAC in reward mode at the given size."""
     widths = {"hidden_dims": size.hidden_dims}
-    return AgentConfig.model_validate(
+    return ChunkedConfig.model_validate(
         {
             "agent": "mac",
             "mode": "reward",
@@ -59,8 +60,7 @@ def products(size: Size) -> list[tuple[Shape, int]]:
     """Products of an original MAC update and how often each runs."""
     config = config_of(size).model_dump()
     spaces = Spaces(size.observation_dim, 0, size.action_dim)
-    stages = ("model", "heads", "behaviour", "value")
-    return sorted(update(stages, config, spaces, joint=True).items())
+    return sorted(update(agent_class("mac").stages, config, spaces, joint=True).items())
 
 
 class Floor:

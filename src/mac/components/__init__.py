@@ -7,12 +7,13 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules=["behaviour", "part"],
     submod_attrs={
         "behaviour": ["OneStep"],
+        "critics": ["Critics"],
         "dynamics": ["Dynamics"],
         "expansion": ["ValueExpansion"],
         "values": ["Values"],
         "imagine": ["predict"],
         "outcome": ["Outcome"],
-        "part": ["Loss"],
+        "part": ["Composite", "Draw", "Loss", "flat"],
         "select": ["BestOf"],
     },
 )

@@ -16,7 +16,7 @@ from mac.nets.mlp import MLP, Init
 from mac.types import Batch, Spaces
 
 if TYPE_CHECKING:
-    from mac.config.schema import AgentConfig
+    from mac.config.schema import ChunkedConfig
 
 
 class _Policy(Part):
@@ -165,7 +165,7 @@ class Gaussian(_Policy):
         return [Loss("bc_loss", -log_prob.mean(), [self.actor])]
 
 
-def make(spaces: Spaces, config: AgentConfig, init: Init) -> DistilledFlow | Flow | Gaussian:
+def make(spaces: Spaces, config: ChunkedConfig, init: Init) -> DistilledFlow | Flow | Gaussian:
     """Behaviour named by ``behaviour.policy``."""
     cfg = config.behaviour
     arguments = (spaces, config.chunk_length, cfg.hidden_dims, init)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -56,6 +56,47 @@ class Part(nn.Module):
 
     def follow(self) -> None:
         """Move target networks towards the online ones."""
+
+
+class Composite(Part):
+    """Networks that learn together: their own losses, and those that an agent adds.
+
+    Args:
+        modules: networks and parts by name. The losses of parts come first; what can follow does.
+        losses: the agent's, as of :meth:`Part.losses`.
+        noise: what these use, as of :meth:`Part.noise`.
+    """
+
+    def __init__(
+        self,
+        modules: Mapping[str, nn.Module],
+        losses: Callable[[Batch, Noise], list[Loss]],
+        noise: Callable[[int], dict[str, Draw]] = lambda batch_size: {},
+    ) -> None:
+        super().__init__()
+        for name, module in modules.items():
+            self.add_module(name, module)
+        self._losses, self._noise = losses, noise
+
+    @property
+    def _parts(self) -> list[Part]:
+        return [module for module in self.children() if isinstance(module, Part)]
+
+    def noise(self, batch_size: int) -> dict[str, Draw]:
+        """Noise of the parts and of the agent's losses."""
+        own = self._noise(batch_size)
+        return {n: d for part in self._parts for n, d in part.noise(batch_size).items()} | own
+
+    def losses(self, batch: Batch, noise: Noise) -> list[Loss]:
+        """Losses of the parts, then the agent's."""
+        found = [loss for part in self._parts for loss in part.losses(batch, noise)]
+        return [*found, *self._losses(batch, noise)]
+
+    def follow(self) -> None:
+        """All that follows, does."""
+        for module in self.children():
+            if hasattr(module, "follow"):
+                module.follow()
 
 
 def flat(chunks: Tensor) -> Tensor:

@@ -86,18 +86,23 @@ class Layer:
         values: by dotted key.
         must_change: a value that changes nothing in any configuration misleads its reader; see
             :func:`refuse_idle`.
+        shared: it speaks to several agents, each of which takes the keys it has; see
+            :func:`resolve`.
     """
 
     name: str
     values: Mapping[str, Any]
     must_change: bool = False
+    shared: bool = False
 
     @classmethod
-    def of(cls, name: str, values: Any, *, must_change: bool = False) -> Layer:
+    def of(
+        cls, name: str, values: Any, *, must_change: bool = False, shared: bool = False
+    ) -> Layer:
         """Layer of a nested mapping (None counts as empty)."""
         if values is not None and not isinstance(values, Mapping):
             raise ConfigError("must be a mapping of values", file=name, found=type(values).__name__)
-        return cls(name, dict(flatten(values or {}, name)), must_change)
+        return cls(name, dict(flatten(values or {}, name)), must_change, shared)
 
 
 def matching(overrides: Mapping[str, Any], name: str, file: str) -> list[Layer]:
@@ -156,7 +161,7 @@ class Resolved:
     @property
     def used(self) -> list[str]:
         """Keys that mean something: stages trained apart have all values of their own."""
-        apart = self.config.schedule == "staged"
+        apart = self.config.schedule == "staged" and self.config.stage_sections()
         return [key for key in self.origins if not (apart and key.split(".")[0] in SHARED)]
 
     def value(self, key: str) -> Any:
@@ -167,14 +172,22 @@ class Resolved:
         return value
 
 
-def resolve(layers: Sequence[Layer], model: type[AgentConfig]) -> Resolved:
-    """Merge layers, lowest first, and validate; raises :class:`ConfigError` naming file and key."""
+def resolve(
+    layers: Sequence[Layer], model: type[AgentConfig], others: Iterable[type[AgentConfig]] = ()
+) -> Resolved:
+    """Merge layers, lowest first, and validate; raises :class:`ConfigError` naming file and key.
+
+    What a shared layer says under a key that only ``others`` have is left to them.
+    """
     known = sections(model)
+    elsewhere = {key for other in others for key in sections(other)} - known.keys()
     origins: dict[str, str] = {}
     merged: dict[str, Any] = {}
     changed: dict[str, set[str]] = {}
     for layer in layers:
         for key, value in layer.values.items():
+            if layer.shared and key in elsewhere:
+                continue
             if key not in known:
                 close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
                 hint = f"did you mean {close[0]}?" if close else "see `mac config schema`"
@@ -191,7 +204,7 @@ def resolve(layers: Sequence[Layer], model: type[AgentConfig]) -> Resolved:
             target = target.setdefault(part, {})
         target[last] = value
     try:
-        config = model.model_validate(_share(nested))
+        config = model.model_validate(_share(nested, model))
     except ValidationError as error:
         raise _readable(error, origins) from None
     whole = {key: origins.get(key, "default") for key in known}
@@ -218,10 +231,10 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _share(values: dict[str, Any]) -> dict[str, Any]:
+def _share(values: dict[str, Any], model: type[AgentConfig]) -> dict[str, Any]:
     """Fill each stage's missing steps, batch size and optimiser with the shared ones."""
-    top = AgentConfig.model_fields
-    for section in ("model", "heads", "behaviour", "value"):
+    top = model.model_fields
+    for section in model.stage_sections():
         stage = values.setdefault(section, {})
         for key in ("steps", "batch_size"):
             if stage.get(key) is None:

@@ -132,11 +132,28 @@ class GoalsConfig(Model):
     negative: bool = Field(True, description="reward -1 until success; otherwise 1 at success")
 
 
-class StageConfig(Model):
-    """What every training stage has; None takes the shared value of the same name."""
+class NetworkConfig(Model):
+    """Networks of one kind."""
 
     hidden_dims: Widths = Field(_WIDTHS, description="widths of the hidden layers")
     layer_norm: bool = Field(True, description="normalise every hidden layer [F]")
+
+
+class BootstrapConfig(Model):
+    """Values that are learnt from values."""
+
+    polyak_rate: float = Field(
+        0.005, gt=0.0, le=1.0, description="rate at which the target value follows"
+    )
+    loss: Literal["squared", "bce"] = Field("squared", description="how values are read and fitted")
+    lagged_target: bool = Field(
+        True, description="target follows the value from before the update [F]; after it [C]"
+    )
+
+
+class StageConfig(NetworkConfig):
+    """What every training stage has; None takes the shared value of the same name."""
+
     steps: Count | None = Field(None, description="updates of the stage")
     batch_size: Count | None = Field(None, description="rows of a batch")
     optimiser: OptimiserConfig | None = None
@@ -190,7 +207,7 @@ class BehaviourConfig(SupervisedConfig):
         return self
 
 
-class ValueConfig(StageConfig):
+class ValueConfig(StageConfig, BootstrapConfig):
     """Value function and critic, trained on imagined rollouts."""
 
     critic_hidden_dims: Widths = Field(
@@ -201,17 +218,10 @@ class ValueConfig(StageConfig):
         1024, description="rows of the batch from which rollouts start; None for all"
     )
     td_lambda: Fraction = Field(1.0, description="lambda of the returns")
-    polyak_rate: float = Field(
-        0.005, gt=0.0, le=1.0, description="rate at which the target value follows"
-    )
     num_candidates: Count = Field(8, description="N in rollouts")
-    loss: Literal["squared", "bce"] = Field("squared", description="how values are read and fitted")
     target_network: bool = Field(True, description="returns bootstrap from the target value [F]")
     corrected_critic: bool = Field(
         False, description="[C] under bce, decode the value in the critic's target"
-    )
-    lagged_target: bool = Field(
-        True, description="target follows the value from before the update [F]; after it [C]"
     )
     checkpoint_every: Count | None = Field(
         None, description="updates between evaluated checkpoints; None for the last only"
@@ -276,27 +286,33 @@ class AgentConfig(Model):
     mode: Literal["reward", "goal"]
     data: DataConfig = DataConfig()
     schedule: Literal["staged", "joint"] = Field(
-        "joint", description="all losses each step [F], or one stage after the other"
+        "joint",
+        description="all losses each step [F], or one stage after the other; one and the same for "
+        "an agent of a single stage",
     )
     steps: Count = Field(1_000_000, description="updates, of the joint run and of each stage")
-    chunk_length: Count = Field(10, description="n, environment steps")
     discount: float = Field(0.999, gt=0.0, lt=1.0, description="gamma, per environment step")
     batch_size: Count = Field(1024, description="B")
     optimiser: OptimiserConfig = OptimiserConfig()
     goals: GoalsConfig = GoalsConfig()
-    chunk_reward: Literal["mean", "sum"] = Field(
-        "mean", description="of the n discounted rewards; [F] mean"
-    )
-    task_masks: bool = Field(
-        False, description="[C] reward mode's mask is 0 where the task is solved"
-    )
-    model: ModelConfig = ModelConfig()
-    heads: HeadsConfig = HeadsConfig()
-    behaviour: BehaviourConfig = BehaviourConfig()
-    value: ValueConfig = ValueConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     report: ReportConfig = ReportConfig()
     compute: ComputeConfig = ComputeConfig()
+
+    @classmethod
+    def stage_sections(cls) -> tuple[str, ...]:
+        """Sections of stages, which may have steps, batch size and optimiser of their own."""
+        kinds = {name: info.annotation for name, info in cls.model_fields.items()}
+        return tuple(
+            name
+            for name, kind in kinds.items()
+            if isinstance(kind, type) and issubclass(kind, StageConfig)
+        )
+
+    @property
+    def lagged_target(self) -> bool:
+        """Whether target networks follow the parameters from before the update [F]."""
+        return getattr(getattr(self, "value", None), "lagged_target", True)
 
     @model_validator(mode="after")
     def _prefix_within_chunk(self) -> Self:
@@ -311,7 +327,7 @@ class AgentConfig(Model):
     def _joint_is_one_training(self) -> Self:
         if self.schedule == "staged":
             return self
-        for name in ("model", "heads", "behaviour", "value"):
+        for name in self.stage_sections():
             section = getattr(self, name)
             own = [k for k in SHARED if getattr(section, k) not in (None, getattr(self, k))]
             if getattr(section, "validate_every", 0):
@@ -322,3 +338,48 @@ class AgentConfig(Model):
                     "schedule: joint trains all parts in one; only a stage has its own",
                 )
         return self
+
+
+class ChunkedConfig(AgentConfig):
+    """Configuration of the agents that share MAC's stages."""
+
+    chunk_length: Count = Field(10, description="n, environment steps")
+    chunk_reward: Literal["mean", "sum"] = Field(
+        "mean", description="of the n discounted rewards; [F] mean"
+    )
+    task_masks: bool = Field(
+        False, description="[C] reward mode's mask is 0 where the task is solved"
+    )
+    model: ModelConfig = ModelConfig()
+    heads: HeadsConfig = HeadsConfig()
+    behaviour: BehaviourConfig = BehaviourConfig()
+    value: ValueConfig = ValueConfig()
+
+
+class CriticConfig(NetworkConfig, BootstrapConfig):
+    """Value functions and critics of single actions."""
+
+    aggregation: Literal["min", "mean"] = Field(
+        "min", description="of the critics' values where one is needed"
+    )
+
+
+class ActorConfig(NetworkConfig):
+    """Policy of single actions."""
+
+
+class StepConfig(AgentConfig):
+    """Configuration of an agent that acts one step at a time."""
+
+    @property
+    def chunk_length(self) -> int:
+        """A single action."""
+        return 1
+
+
+class BaselineConfig(StepConfig):
+    """Configuration of an agent of one stage, ``agent``: its networks learn together."""
+
+    checkpoint_every: Count | None = Field(
+        None, description="updates between evaluated checkpoints; None for the last only"
+    )

@@ -12,6 +12,13 @@ def squared(prediction: Tensor, target: Tensor) -> Tensor:
     return (prediction - target).square().mean()
 
 
+def expectile(prediction: Tensor, target: Tensor, level: float) -> Tensor:
+    """Mean of w (target - prediction)^2, w = level where target >= prediction, else 1 - level."""
+    difference = target - prediction
+    weights = torch.where(difference >= 0.0, level, 1.0 - level)
+    return (weights * difference.square()).mean()
+
+
 def binary_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Mean binary cross-entropy of logits against labels in [0, 1] (algorithms.md 0.5)."""
     return -(labels * F.logsigmoid(logits) + (1.0 - labels) * F.logsigmoid(-logits)).mean()

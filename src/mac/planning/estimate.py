@@ -24,6 +24,11 @@ if TYPE_CHECKING:
     from mac.planning.cluster import Cluster
 
 BYTES = 4  # of a float32
+# Networks of MAC's stages by section, as an agent of one stage says of its own.
+_NETWORKS = {
+    name: {name: (count, 0)}
+    for name, count in {"model": 1, "heads": 2, "behaviour": 2, "value": 3}.items()
+}
 
 
 def update_gflop(job: Job) -> float:
@@ -31,8 +36,8 @@ def update_gflop(job: Job) -> float:
     env = job.environment
     goal_dim = env.goal_dim if job.config["mode"] == "goal" else 0
     spaces = Spaces(env.observation_dim, goal_dim, env.action_dim)
-    stages = [stage.name for stage in job.stage.members]
-    return gflop(update(stages, job.config, spaces, joint=job.stage.name == "joint"))
+    members = job.stage.members
+    return gflop(update(members, job.config, spaces, joint=bool(job.stage.parts)))
 
 
 def rates() -> dict[str, Any]:
@@ -86,9 +91,9 @@ def _bytes(job: Job) -> float:
     if job.rule.startswith("train_"):
         weights = 0.0
         for stage in job.stage.members:
-            widths = job.config[stage.name]["hidden_dims"]
-            networks = 1 if stage.name == "model" else 3 if stage.name == "value" else 2
-            weights += networks * sum(a * b for a, b in pairwise(widths))
+            for section, (networks, _) in (stage.networks or _NETWORKS[stage.name]).items():
+                widths = job.config[section]["hidden_dims"]
+                weights += networks * sum(a * b for a, b in pairwise(widths))
         return weights * BYTES * (len(job.checkpoints) + 2)  # the last one holds Adam's moments
     return 0.0
 

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from mac.agents.base import Agent, agent_class
 from mac.config.load import Layer, Resolved, matching, refuse_idle, resolve
-from mac.config.schema import distinct
+from mac.config.schema import AgentConfig, distinct
 from mac.envs.registry import EnvSpec
 from mac.errors import ConfigError
 from mac.io import check_name, read_yaml
@@ -237,20 +237,24 @@ class Experiment:
             f"{suite_path} ({spec.name})",
             suite.environments[spec.name].get("set"),
             must_change=True,
+            shared=True,
         )
         resolved = resolve(
             [
                 Layer.of("built in", {"agent": agent.name, "mode": suite.mode}),
-                Layer.of(str(find_base()), read_base()),
-                Layer.of(str(suite_path), suite.set),
+                Layer.of(str(find_base()), read_base(), shared=True),
+                Layer.of(str(suite_path), suite.set, shared=True),
                 own,
                 Layer.of(str(agent_path), file.set),
                 *matching(file.overrides, spec.dataset, str(agent_path)),
-                self._layer("", self.file.set),
-                self._layer(f"suite_set.{suite_name}", self.file.suite_set.get(suite_name)),
+                self._layer("", self.file.set, shared=True),
+                self._layer(
+                    f"suite_set.{suite_name}", self.file.suite_set.get(suite_name), shared=True
+                ),
                 self._layer(f"agents.{label}", entry.set),
             ],
             agent.Config,
+            self._configs,
         )
         for key, origin in resolved.origins.items():
             if key in ("agent", "mode") and origin != "built in":
@@ -273,12 +277,21 @@ class Experiment:
                 expected=f"at most data.episode_length: {episode}",
             )
 
-    def _layer(self, part: str, values: Mapping[str, Any] | None) -> Layer:
-        """Layer of a part of this file.
+    @cached_property
+    def _configs(self) -> list[type[AgentConfig]]:
+        """Configurations of all agents that are compared."""
+        agents = (((e and e.agent) or label, label) for label, e in self.file.agents.items())
+        return [
+            agent_class(name, file=self.path, key=f"agents.{label}").Config
+            for name, label in agents
+        ]
+
+    def _layer(self, part: str, values: Mapping[str, Any] | None, *, shared: bool = False) -> Layer:
+        """Layer of a part of this file; of a ``shared`` one each agent takes the keys it has.
 
         A comparison may name a value that is the default: it says what is compared.
         """
-        return Layer.of(f"{self.path} ({part})" if part else str(self.path), values)
+        return Layer.of(f"{self.path} ({part})" if part else str(self.path), values, shared=shared)
 
     def _check_names(self) -> None:
         """Refuse parts of this file that refer to something it does not have."""

@@ -16,6 +16,7 @@ from typing import Any
 
 from mac.agents.base import Agent, Stage
 from mac.config.load import sections
+from mac.config.schema import StepConfig
 from mac.envs.registry import EnvSpec
 from mac.errors import ConfigError
 from mac.io import fingerprint, read_yaml
@@ -223,6 +224,8 @@ def _evaluation_reads(cell: Cell) -> dict[str, Any]:
     """What an evaluation depends on beside its checkpoints and the data."""
     agent, mode = cell.agent, cell.resolved.config.mode
     reads = [*_EVALUATOR_READS[agent.evaluator], *agent.act_reads]
+    if issubclass(agent.Config, StepConfig):
+        reads.remove("chunk_length")
     if agent.value is not Agent.value:
         reads += _VALUE_READS[mode]
         if cell.resolved.config.evaluate.value_horizon is not None:
@@ -412,7 +415,7 @@ class Plan:
         section = getattr(config, stage.section) if stage.section else config
         number = number if stage.scope == "task" and config.mode == "reward" else None
         task = spec.dataset if number is None else task_name(spec, config.mode, number)
-        every = config.value.checkpoint_every if stage.section in ("value", "") else None
+        every = cell.resolved.value(stage.checkpoints) if stage.checkpoints else None
         steps = section.steps
         checkpoints = (*range(every, steps, every), steps) if every else (steps,)
         content = {
@@ -426,7 +429,7 @@ class Plan:
         mark = fingerprint(content)
         return self._add(
             Job(
-                "train_agent" if stage.name == "joint" else f"train_{stage.name}",
+                "train_agent" if stage.parts else f"train_{stage.name}",
                 experiment=experiment,
                 fingerprint=mark,
                 directory=STAGES / task / f"{stage.name}-{mark}" / f"seed{seed}",
@@ -453,7 +456,7 @@ class Plan:
         config, spec, agent = cell.resolved.config, cell.environment, cell.agent
         number = tasks[0] if config.mode == "reward" else None
         trained: dict[str, Job] = {}
-        if config.schedule == "joint":
+        if config.schedule == "joint" and len(agent.stages) > 1:
             stage = agent.joint_stage()
             trained["joint"] = self._train(experiment, cell, store, seed, number, stage, {})
             acting = {"joint": trained["joint"]}
@@ -464,14 +467,14 @@ class Plan:
                     experiment, cell, store, seed, number, stage, upstream
                 )
             acting = {name: trained[name] for name in agent.acts_with}
-        last = next(reversed(acting.values()))
+        checkpoints = next(reversed(acting.values())).checkpoints if acting else (0,)
         content = {
             "stage": "evaluate",
             "revision": REVISIONS["evaluate"],
             "agent": agent.name,
             "evaluator": agent.evaluator,
             "tasks": list(tasks) if agent.evaluator == "episodes" else None,
-            "checkpoints": list(last.checkpoints),
+            "checkpoints": list(checkpoints),
             "upstream": {role: job.fingerprint for role, job in acting.items()},
             "store": store.fingerprint,
             **_evaluation_reads(cell),
@@ -496,7 +499,7 @@ class Plan:
                 config=cell.resolved.plain,
                 origins=cell.resolved.origins,
                 seed=seed,
-                checkpoints=last.checkpoints,
+                checkpoints=checkpoints,
             )
         )
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
+from mac.agents.base import Stage
 from mac.types import Spaces
 
 Shape = tuple[int, int, int]  # (m, k, n): an (m, k) matrix times a (k, n) matrix
@@ -37,20 +38,28 @@ def gflop(products: Mapping[Shape, int] | Iterable[Shape]) -> float:
 
 
 def update(
-    stages: Iterable[str], config: Mapping[str, Any], spaces: Spaces, *, joint: bool
+    stages: Iterable[Stage], config: Mapping[str, Any], spaces: Spaces, *, joint: bool
 ) -> Counter[Shape]:
     """Products of one update of some stages, and how often each runs.
 
+    Those of MAC's stages are exact. A stage that is an agent's own is taken to pass its rows
+    through networks as wide inside as its sections say, from state, goal and chunk to a scalar.
+
     Args:
-        stages: among model, heads, behaviour, value.
+        stages: those trained.
         config: a resolved configuration, as plain values.
         spaces: widths; the goal's is 0 in reward mode.
         joint: whether all stages see one batch, or each one of its own size.
     """
     count = _Count(config, spaces)
     for stage in stages:
-        rows = config["batch_size"] if joint else config[stage]["batch_size"]
-        getattr(count, stage)(rows)
+        alone = stage.section and not joint
+        rows = (config[stage.section] if alone else config)["batch_size"]
+        for section, (_, passes) in stage.networks.items():
+            hidden = config[section]["hidden_dims"]
+            count.infer(rows, count.seen + count.chunk, hidden, 1, passes)
+        if not stage.networks:
+            getattr(count, stage.name)(rows)
     return count.products
 
 
@@ -59,7 +68,10 @@ class _Count:
 
     def __init__(self, config: Mapping[str, Any], spaces: Spaces) -> None:
         self.config, self.products = config, Counter[Shape]()
-        self.state, self.chunk = spaces.observation_dim, config["chunk_length"] * spaces.action_dim
+        self.state, self.chunk = (
+            spaces.observation_dim,
+            config.get("chunk_length", 1) * spaces.action_dim,
+        )
         self.seen = self.state + spaces.goal_dim
 
     def infer(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from mac.agents.base import Agent, agent_class
 from mac.components.part import Part
 from mac.data.store import Store
-from mac.data.views import Chunks
+from mac.data.views import VIEWS, View
 from mac.nets.mlp import Init
 from mac.stopping import Deadline
 from mac.training import checkpoint
@@ -58,7 +58,7 @@ def load_agent(job: Job, step: int) -> Agent:
     if "joint" in job.upstream:
         _load(agent, agent.parts, weights_file(job.upstream["joint"], step))
     else:
-        last = agent.acts_with[-1]
+        last = next(reversed(agent.acts_with), None)
         for name in agent.parts.keys() & job.upstream.keys():
             source = job.upstream[name]
             at = step if name == last else source.steps
@@ -68,21 +68,13 @@ def load_agent(job: Job, step: int) -> Agent:
     return agent
 
 
-def view(job: Job, config: AgentConfig, store: Store, split: str) -> Chunks:
-    """Action chunks of a split, as the configuration asks for."""
-    return Chunks(
+def view(job: Job, config: AgentConfig, store: Store, split: str) -> View:
+    """The view of a split that the job's stage trains on."""
+    return VIEWS[job.stage.view].configured(
+        config,
         store.split(split),
         store.normalizer(config.data.normalizer),
-        config.chunk_length,
-        config.discount,
-        config.mode,
         job.task_number or 1,  # stages shared by all tasks never look at rewards
-        value_goals=config.goals.value,
-        actor_goals=config.goals.actor,
-        negative=config.goals.negative,
-        chunk_reward=config.chunk_reward,
-        task_masks=config.task_masks,
-        all_anchors=config.data.all_anchors,
     )
 
 
@@ -113,8 +105,7 @@ def _train(
     for name in job.stage.needs:
         source = job.upstream[name]
         _load(agent, {name: agent.parts[name]}, weights_file(source, source.steps))
-    joint = job.stage.name == "joint"
-    trained = agent.parts if joint else {job.stage.name: agent.parts[job.stage.name]}
+    trained = {stage.name: agent.parts[stage.name] for stage in job.stage.members}
     for name, part in agent.parts.items():
         part.to(device)
         if name not in trained:
@@ -130,7 +121,7 @@ def _train(
         checkpoints=tuple(job.checkpoints),
         validate_every=getattr(section, "validate_every", 0),
         keep=getattr(section, "keep", "last"),
-        lagged_target=config.value.lagged_target,
+        lagged_target=config.lagged_target,
         log_every=max(1, job.steps // 200),
         save_every_s=config.compute.save_every_s,
     )

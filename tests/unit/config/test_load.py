@@ -2,7 +2,7 @@ import pytest
 
 from mac.agents.base import agent_class
 from mac.config.load import Layer, matching, part_of_schema, resolve
-from mac.config.schema import AgentConfig
+from mac.config.schema import ChunkedConfig
 from mac.errors import ConfigError
 from mac.io import read_yaml
 
@@ -15,7 +15,7 @@ def layers(*values):
 
 
 def test_later_layers_win_and_every_value_remembers_its_layer():
-    found = resolve(layers({"discount": 0.9, "steps": 5}, {"discount": 0.8}), AgentConfig)
+    found = resolve(layers({"discount": 0.9, "steps": 5}, {"discount": 0.8}), ChunkedConfig)
     assert found.config.discount == 0.8
     assert found.origins["discount"] == "layer1.yaml"
     assert found.origins["steps"] == "layer0.yaml"
@@ -24,14 +24,14 @@ def test_later_layers_win_and_every_value_remembers_its_layer():
 
 def test_shared_values_are_shown_where_they_are_used_and_come_from():
     values = {"schedule": "staged", "steps": 5, "heads.steps": 6, "optimiser.decay": "cosine"}
-    found = resolve(layers(values), AgentConfig)
+    found = resolve(layers(values), ChunkedConfig)
     assert found.origin("model.steps") == "layer0.yaml (steps)"
     assert found.origin("heads.steps") == "layer0.yaml"
     assert found.origin("value.optimiser.decay") == "layer0.yaml (optimiser.decay)"
     assert found.origin("value.optimiser.weight_decay") == "default"
     assert {"model.steps", "chunk_length"} <= {*found.used} < {*found.origins}
     assert not {"steps", "batch_size", "optimiser.decay"} & {*found.used}
-    joint = resolve(layers({"schedule": "joint"}), AgentConfig)
+    joint = resolve(layers({"schedule": "joint"}), ChunkedConfig)
     assert {"steps", "optimiser.decay"} <= {*joint.used}
 
 
@@ -45,18 +45,18 @@ def test_a_syntax_error_has_its_line(tmp_path):
 
 
 def test_a_part_of_the_schema_stands_alone():
-    assert part_of_schema(AgentConfig, None) == AgentConfig.model_json_schema()
-    assert part_of_schema(AgentConfig, "chunk_length")["minimum"] == 1
-    section = part_of_schema(AgentConfig, "model.optimiser")
+    assert part_of_schema(ChunkedConfig, None) == ChunkedConfig.model_json_schema()
+    assert part_of_schema(ChunkedConfig, "chunk_length")["minimum"] == 1
+    section = part_of_schema(ChunkedConfig, "model.optimiser")
     assert {*section["properties"]} == {"learning_rate", "decay", "weight_decay"}
     for key, message in (("valeu", "did you mean value"), ("steps.x", "nothing below a value")):
         with pytest.raises(ConfigError, match=f"{key}: unknown key; .*{message}"):
-            part_of_schema(AgentConfig, key)
+            part_of_schema(ChunkedConfig, key)
 
 
 def test_nested_and_dotted_keys_mean_the_same():
-    nested = resolve(layers({"value": {"td_lambda": 0.5}}), AgentConfig)
-    dotted = resolve(layers({"value.td_lambda": 0.5}), AgentConfig)
+    nested = resolve(layers({"value": {"td_lambda": 0.5}}), ChunkedConfig)
+    dotted = resolve(layers({"value.td_lambda": 0.5}), ChunkedConfig)
     assert nested.plain == dotted.plain
 
 
@@ -68,7 +68,7 @@ def test_stages_take_shared_steps_batch_size_and_optimiser_unless_they_have_thei
         "optimiser.decay": "cosine",
     }
     own = {"schedule": "staged", "heads": {"steps": 9, "optimiser": {"learning_rate": 0.2}}}
-    config = resolve(layers(shared, own), AgentConfig).config
+    config = resolve(layers(shared, own), ChunkedConfig).config
     assert (config.model.steps, config.model.batch_size) == (7, 3)
     assert config.model.optimiser.learning_rate == 0.1
     assert config.heads.steps == 9
@@ -126,18 +126,18 @@ def test_stages_take_shared_steps_batch_size_and_optimiser_unless_they_have_thei
 )
 def test_mistakes_name_file_key_and_value(values, message):
     with pytest.raises(ConfigError, match=message) as caught:
-        resolve(layers(values), AgentConfig)
+        resolve(layers(values), ChunkedConfig)
     assert "\n" not in str(caught.value)
 
 
 def test_a_whole_number_may_stand_where_any_number_may():
-    config = resolve(layers({"optimiser.learning_rate": 1, "value.td_lambda": 0}), AgentConfig)
+    config = resolve(layers({"optimiser.learning_rate": 1, "value.td_lambda": 0}), ChunkedConfig)
     assert config.plain["optimiser"]["learning_rate"] == 1.0
     assert isinstance(config.plain["value"]["td_lambda"], float)
 
 
 def test_joint_training_accepts_stages_that_repeat_the_shared_values():
-    config = resolve(layers({"steps": 7, "model.steps": 7}), AgentConfig).config
+    config = resolve(layers({"steps": 7, "model.steps": 7}), ChunkedConfig).config
     assert config.schedule == "joint" and config.value.steps == 7
 
 
@@ -161,12 +161,12 @@ def test_an_agents_own_keys_are_known_to_it_alone():
     values = {"agent": "mac_fql", "behaviour.policy": "flow", "distill_weight": 2.0}
     assert resolve(layers(values), agent_class("mac_fql").Config).config.distill_weight == 2.0
     with pytest.raises(ConfigError, match="distill_weight: unknown key"):
-        resolve(layers(values), AgentConfig)
+        resolve(layers(values), ChunkedConfig)
 
 
 def test_the_most_specific_pattern_wins_and_equal_ones_are_refused():
     overrides = {"cube-*": {"discount": 0.9, "steps": 4}, "cube-single-*": {"discount": 0.8}}
-    found = resolve(layers() + matching(overrides, "cube-single-play", "a.yaml"), AgentConfig)
+    found = resolve(layers() + matching(overrides, "cube-single-play", "a.yaml"), ChunkedConfig)
     assert (found.config.discount, found.config.steps) == (0.8, 4)
     assert found.origins["discount"] == "a.yaml (cube-single-*)"
     assert matching(overrides, "scene-play", "a.yaml") == []

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mac.config.schema import AgentConfig, EvaluateConfig, GoalsConfig
+from mac.config.schema import ChunkedConfig, EvaluateConfig, GoalsConfig
 from mac.envs.vector import Episodes
 from mac.errors import CheckpointError, ConfigError, ShapeError
 from mac.evaluation.episodes import (
@@ -131,7 +131,7 @@ def test_a_task_and_an_index_have_their_own_seed_and_noise():
 
 def test_goal_rewards_are_on_the_scale_of_the_value_function():
     n, gamma = 3, 0.9
-    config = AgentConfig(
+    config = ChunkedConfig(
         agent="x",
         mode="goal",
         chunk_length=n,
@@ -162,7 +162,7 @@ def test_goal_rewards_are_on_the_scale_of_the_value_function():
 
 @pytest.mark.parametrize(("reward", "scale"), [("mean", 3.0), ("sum", 1.0)])
 def test_reward_mode_divides_by_the_chunk_only_where_chunks_average(reward, scale):
-    config = AgentConfig(
+    config = ChunkedConfig(
         agent="x",
         mode="reward",
         chunk_length=3,

@@ -189,8 +189,8 @@ def test_parts_trained_jointly_without_a_task_are_trained_once_for_all_tasks(wri
     values = experiment()["set"] | {"schedule": "joint"}
     write("experiments", "x", experiment(agents=agents, set=values))
     plan = Plan(["x"])
-    trained = Counter(job.agent for job in plan if job.rule == "train_agent")
-    assert trained == {"mac": 4, "flow_bc": 2}
+    trained = Counter((job.agent, job.rule) for job in plan if job.rule.startswith("train_"))
+    assert trained == {("mac", "train_agent"): 4, ("flow_bc", "train_behaviour"): 2}
     assert plan.find("train_agent", label="flow_bc", seed=0).task == "cube-single-play"
     write("experiments", "x", experiment(agents={"model_error": {}}, set=values))
     assert counts(Plan(["x"]))["train_agent"] == 2

@@ -22,7 +22,11 @@ def config(**sections):
     return agent_class("mac").Config.model_validate(content).model_dump()
 
 
-def products(*stages, **sections):
+STAGES = {stage.name: stage for stage in agent_class("mac").stages}
+
+
+def products(*names, **sections):
+    stages = [STAGES[name] for name in names]
     return update(stages, config(**sections), SPACES, joint=True)
 
 

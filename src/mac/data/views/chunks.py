@@ -1,55 +1,18 @@
-"""What agents train on: indexing a split into action chunks and windows of chunks.
-
-Within an episode of T transitions (rows 0 … T) a trajectory is rows 0 … T - 1, as in the original,
-whose terminal flags stand in rows T - 1 and T:
-
-    row        0 1 2 …          T-1-n      T-1  T
-    anchors    ^ ^ ^ …  ^T-2-n                        [F]: two starts with complete chunks are left
-    out a chunk    i … i+n-1, next state in row i+n
-"""
+"""Action chunks: n actions, the states around them, reward, mask and goals (data.md 5.4, 5.5)."""
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 import numpy as np
 
-from mac.data.goals import Mixture, goal_rows
+from mac.data.goals import Mixture
 from mac.data.normalize import Normalizer
 from mac.data.store import Split
+from mac.data.views.anchors import Anchors
+from mac.data.views.hindsight import Hindsight
 from mac.errors import ConfigError, DataError
 from mac.types import Batch
-
-
-class Anchors:
-    """Start rows that leave room for a span, drawn uniformly over all episodes.
-
-    Args:
-        split: the data.
-        counts: (episodes,) admissible starts of each episode: its rows 0 … count - 1.
-    """
-
-    def __init__(self, split: Split, counts: np.ndarray) -> None:
-        self._starts = np.asarray(split.starts)
-        self._ends = self._starts + split.lengths - 1
-        self._cumulative = np.cumsum(np.maximum(counts, 0))
-        self._before = self._cumulative - np.maximum(counts, 0)
-
-    def __len__(self) -> int:
-        return int(self._cumulative[-1])
-
-    def rows(self, numbers: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Rows (B,) of the anchors so numbered (B,), and the ends (B,) of their trajectories."""
-        episodes = np.searchsorted(self._cumulative, numbers, side="right")
-        return self._starts[episodes] + numbers - self._before[episodes], self._ends[episodes]
-
-    def sample(
-        self, generator: np.random.Generator, batch_size: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Uniform anchors with replacement: rows (B,) and ends (B,)."""
-        return self.rows(generator.integers(len(self), size=batch_size))
-
-    def all(self) -> np.ndarray:
-        """Every anchor in order."""
-        return self.rows(np.arange(len(self)))[0]
 
 
 class Chunks:
@@ -91,8 +54,7 @@ class Chunks:
         all_anchors: bool = False,
     ) -> None:
         self._split, self._normalizer = split, normalizer
-        self._discount, self._mode = discount, mode
-        self._value_goals, self._actor_goals = value_goals, actor_goals
+        self._mode = mode
         self._negative, self._task_masks = negative, task_masks
         if chunk_length < 1:
             raise ConfigError("too small", key="chunk_length", found=chunk_length, expected=">= 1")
@@ -106,8 +68,7 @@ class Chunks:
                 raise ConfigError("no such task", key="task", found=task, expected=f"1 to {tasks}")
             self._rewards, self._masks = split.rewards[task - 1], split.masks[task - 1]
         elif mode == "goal":
-            if value_goals is None or actor_goals is None:
-                raise ConfigError("goal mode needs goal mixtures", key="goals")
+            self._goals = Hindsight(split, discount, value_goals, actor_goals)
         else:
             raise ConfigError("unknown", key="mode", found=mode, expected="reward or goal")
         self._offsets = np.arange(chunk_length)
@@ -115,7 +76,6 @@ class Chunks:
         if chunk_reward == "mean":
             self._weights /= chunk_length
         self.anchors = Anchors(split, split.lengths - chunk_length + (1 if all_anchors else -1))
-        self._any = Anchors(split, split.lengths)
         if len(self.anchors) == 0:
             raise DataError(
                 "no episode is long enough for a chunk",
@@ -123,6 +83,26 @@ class Chunks:
                 found=chunk_length,
                 expected=f"at most {int(split.lengths.max()) - 2}",
             )
+
+    @classmethod
+    def configured(
+        cls, config: Any, split: Split, normalizer: Normalizer, task: int | None
+    ) -> Self:
+        """The view that an agent's configuration asks for."""
+        return cls(
+            split,
+            normalizer,
+            config.chunk_length,
+            config.discount,
+            config.mode,
+            task,
+            value_goals=config.goals.value,
+            actor_goals=config.goals.actor,
+            negative=config.goals.negative,
+            chunk_reward=config.chunk_reward,
+            task_masks=config.task_masks,
+            all_anchors=config.data.all_anchors,
+        )
 
     def __len__(self) -> int:
         return len(self.anchors)
@@ -132,11 +112,7 @@ class Chunks:
         anchors, ends = self.anchors.sample(generator, batch_size)
         if self._mode == "reward":
             return self.batch(anchors)
-        return self.batch(
-            anchors,
-            self._draw(self._value_goals, generator, anchors, ends),
-            self._draw(self._actor_goals, generator, anchors, ends),
-        )
+        return self.batch(anchors, *self._goals.rows(generator, anchors, ends))
 
     def batch(
         self,
@@ -172,59 +148,3 @@ class Chunks:
             value_goals=value_goals,
             actor_goals=actor_goals,
         )
-
-    def _draw(
-        self,
-        mixture: Mixture,
-        generator: np.random.Generator,
-        anchors: np.ndarray,
-        ends: np.ndarray,
-    ) -> np.ndarray:
-        return goal_rows(
-            mixture,
-            generator,
-            anchors,
-            ends,
-            self._discount,
-            lambda source, size: self._any.sample(source, size)[0],
-        )
-
-
-class Windows:
-    """Windows of L consecutive chunks of one trajectory, for the model's error by horizon.
-
-    The released assembly mixes time and trajectories; this is its intended form: row i + n·L is
-    still in the trajectory of row i.
-
-    Args:
-        split: the data.
-        normalizer: of states.
-        chunk_length: n, environment steps.
-        chunks: L.
-    """
-
-    def __init__(
-        self, split: Split, normalizer: Normalizer, chunk_length: int, chunks: int
-    ) -> None:
-        self._split, self._normalizer = split, normalizer
-        self._chunks, self._length = chunks, chunk_length
-        self.anchors = Anchors(split, split.lengths - chunk_length * chunks)
-        if len(self.anchors) == 0:
-            raise DataError(
-                "no episode is long enough for a window",
-                found=f"{chunks} chunks of {chunk_length} steps",
-                expected=f"at most {int(split.lengths.max()) - 1} steps",
-            )
-
-    def sample(
-        self, generator: np.random.Generator, batch_size: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Windows at uniform anchors: observations (L + 1, B, O) and actions (L, B, n, A)."""
-        return self.batch(self.anchors.sample(generator, batch_size)[0])
-
-    def batch(self, anchors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Windows starting at rows ``anchors`` (B,)."""
-        first = anchors + self._length * np.arange(self._chunks + 1)[:, None]
-        rows = first[:-1, :, None] + np.arange(self._length)
-        observations = self._normalizer.observations(self._split.observations[first])
-        return observations, self._split.actions[rows]
