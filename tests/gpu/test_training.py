@@ -16,7 +16,7 @@ from mac.training.device import recorder
 from mac.training.trainer import Settings, Trainer
 from mac.training.update import Update, adam
 from mac.types import Spaces
-from tests.parity.cases import POLICIES
+from tests.parity.families.mac import POLICIES
 
 SIZE = Size((64, 64), 32, chunk_length=4, rollout_length=3, num_candidates=4, flow_steps=4)
 AGENTS = ("mac", "mac_gau", "mac_fql", "flow_bc")

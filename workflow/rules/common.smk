@@ -29,6 +29,7 @@ wildcard_constraints:
     seed=r"\d+",
     experiment=r"[^/]+",
     evaluator="episodes|model_error",
+    whole="joint|agent",
 
 
 def inputs_of(path):

@@ -84,7 +84,7 @@ class IQL(Agent):
         following = self.baseline(batch.next_observations, goals).detach()
         target = batch.rewards + cfg.discount * batch.masks * following
         q = critics.critic(states, goals, actions)
-        critic_loss = losses.regression.squared(q, target)
+        critic_loss = (q - target).square().sum(0).mean()
         return [
             c.Loss("value_loss", value_loss, [self.baseline], {"value_mean": values.mean()}),
             c.Loss("critic_loss", critic_loss, [critics.critic], {"q_mean": q.mean()}),

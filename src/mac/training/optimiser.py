@@ -47,7 +47,7 @@ class Adam:
         torch._foreach_add_(counts, 1.0)
         torch._fused_adamw_(
             parameters,
-            [p.grad for p in parameters],
+            [p.grad.contiguous() for p in parameters],  # the kernel reads memory in order
             first,
             second,
             [],

@@ -191,9 +191,9 @@ def test_parts_trained_jointly_without_a_task_are_trained_once_for_all_tasks(wri
     plan = Plan(["x"])
     trained = Counter((job.agent, job.rule) for job in plan if job.rule.startswith("train_"))
     assert trained == {("mac", "train_agent"): 4, ("flow_bc", "train_behaviour"): 2}
-    assert plan.find("train_agent", label="flow_bc", seed=0).task == "cube-single-play"
+    assert plan.find("train_behaviour", label="flow_bc", seed=0).task == "cube-single-play"
     write("experiments", "x", experiment(agents={"model_error": {}}, set=values))
-    assert counts(Plan(["x"]))["train_agent"] == 2
+    assert counts(Plan(["x"]))["train_model"] == 2
 
 
 def test_models_are_measured_once_for_all_tasks_and_modes(write):

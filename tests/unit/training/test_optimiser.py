@@ -36,3 +36,15 @@ def test_a_training_job_does_not_import_the_compiler():
         "sys.exit('torch._dynamo' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_gradient_may_lie_in_memory_in_any_order():
+    """torch's fused kernel reads a gradient's memory as if it lay like the parameter's."""
+    moved = []
+    for layout in (torch.clone, lambda g: g.mT.contiguous().mT):
+        parameter = nn.Parameter(torch.zeros(3, 4))
+        parameter.grad = layout(torch.arange(-5.0, 7.0).reshape(3, 4))
+        Adam([parameter], OptimiserConfig()).step()
+        moved.append(parameter.detach())
+    assert torch.equal(*moved)
+    assert moved[0][0, 0] > 0.0 > moved[0][2, 3]

@@ -1,0 +1,53 @@
+"""IQL with and without goals."""
+
+from __future__ import annotations
+
+from mac.components.part import flat
+
+from . import register
+from .base import Family
+
+
+@register("iql")
+class IQL(Family):
+    modules = {
+        "critic": ("agent", "critics.critic"),
+        "target_critic": ("agent", "critics.target_critic"),
+        "value": ("agent", "value"),
+        "actor": ("agent", "actor"),
+    }
+    options = {
+        "actor_hidden_dims": ("actor.hidden_dims",),
+        "actor_layer_norm": ("actor.layer_norm",),
+        "actor_loss": ("extraction",),
+        "alpha": ("alpha",),
+        "batch_size": ("batch_size",),
+        "discount": ("discount",),
+        "expectile": ("expectile",),
+        "layer_norm": ("value.layer_norm",),
+        "lr": ("optimiser.learning_rate",),
+        "tau": ("value.polyak_rate",),
+        "value_hidden_dims": ("value.hidden_dims",),
+    }
+    only = {"encoder": None, "const_std": True}
+
+    def settings(self, original):
+        extraction = original["actor_loss"].replace("ddpgbc", "ddpg_bc")
+        return super().settings(original) | {"extraction": extraction}
+
+    def forward(self, case, agent, batch, noise):
+        states, goals = batch.observations, batch.value_goals
+        following = agent.baseline(batch.next_observations, goals)
+        return self.losses(agent, batch, noise) | {
+            "target_critic": agent.critics.target_critic(states, goals, flat(batch.actions)),
+            "value_predictions": agent.baseline(states, goals),
+            "critic_target": batch.rewards + agent.config.discount * batch.masks * following,
+        }
+
+    def acting(self, case, agent):
+        observations, goals = case.tests()
+        sampled = agent.actor.transform(case.draw("test_temp1_eps", 2), observations, goals)
+        return {
+            "test_actions_temperature0": flat(agent.act(observations, goals, {})),
+            "test_actions_temperature1": sampled.clamp(-1.0, 1.0),
+        }
