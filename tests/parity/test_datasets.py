@@ -10,9 +10,10 @@ import pytest
 
 from mac.agents.base import registry
 from mac.config.schema import GoalMixture
-from mac.data.build import column_statistics, compact, episode_index
 from mac.data.goals import goal_rows
 from mac.data.normalize import Normalizer
+from mac.data.raw import compact, episode_index
+from mac.data.statistics import Columns
 from mac.data.store import Split
 from mac.data.views import Anchors, Chunks
 
@@ -39,7 +40,7 @@ class Case:
         self.config = json.loads(str(self.arrays["config"]))
         statistics = {
             "validation": {
-                ours: column_statistics(self.arrays[f"compact_val/{theirs}"])
+                ours: Columns.of(self.arrays[f"compact_val/{theirs}"]).plain()
                 for ours, theirs in (("observations", "observations"), ("goals", "oracle_reps"))
             }
         }

@@ -15,17 +15,8 @@ from mac.provenance import check
 
 FORMAT = 1
 SPLITS = ("train", "validation")
-ARRAYS = (
-    "observations",
-    "actions",
-    "terminals",
-    "valids",
-    "goals",
-    "rewards",
-    "masks",
-    "starts",
-    "lengths",
-)
+INDEX = ("starts", "lengths")
+ARRAYS = ("observations", "actions", "terminals", "valids", "goals", "rewards", "masks", *INDEX)
 
 
 @dataclass(frozen=True)

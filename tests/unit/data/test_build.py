@@ -6,8 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mac.data.build import build, compact
+from mac.data.build import PARTIAL, build
 from mac.data.collect import write_npz
+from mac.data.raw import compact, read_raw
+from mac.data.statistics import Columns
 from mac.data.store import Store
 from mac.envs import toy
 from mac.errors import DataError, MissingDataError
@@ -59,8 +61,9 @@ def test_manifest_says_what_the_store_is_made_of(raw_files, store):
     manifest = json.loads((store.directory / "manifest.json").read_text())
     for name, path in zip(("train", "validation"), raw_files, strict=True):
         described = manifest["splits"][name]
-        assert described["files"] == [{"name": path.name, "sha256": sha256_file(path)}]
         observations = load(path)["observations"].astype(np.float64)
+        file = {"name": path.name, "sha256": sha256_file(path), "rows": len(observations)}
+        assert described["files"] == [file]
         assert described["rows"] == len(observations)
         statistics = manifest["statistics"][name]["observations"]
         assert statistics["min"] == pytest.approx(observations.min(0))
@@ -231,3 +234,67 @@ def test_missing_file_is_named(raw_files, tmp_path):
 def test_goal_width_is_checked(raw_files, tmp_path):
     with pytest.raises(DataError, match=r"goal_dim: goal width differs.*found 2; expected 3"):
         build([raw_files[0]], [raw_files[1]], replace(POINTMASS, goal_dim=3), tmp_path)
+
+
+@pytest.fixture
+def shards(raw_files, tmp_path):
+    """Three training files and two validation files, the second of them damaged."""
+    train, validation = raw_files
+    paths = []
+    for index, source in enumerate((train, validation, train, validation, validation)):
+        paths.append(tmp_path / f"raw{index}.npz")
+        shutil.copy(source, paths[-1])
+    whole = tmp_path / "whole"
+    build(paths[:3], paths[3:], POINTMASS, whole)
+    good = paths[4].read_bytes()
+    middle = len(good) // 2
+    paths[4].write_bytes(good[:middle] + bytes([good[middle] ^ 1]) + good[middle + 1 :])
+    with pytest.raises(DataError, match="raw4"):
+        build(paths[:3], paths[3:], POINTMASS, tmp_path / "cut")
+    paths[4].write_bytes(good)
+    return paths, whole, tmp_path / "cut"
+
+
+def test_an_interrupted_build_goes_on_after_the_last_finished_file(shards, capsys):
+    paths, whole, cut = shards
+    paths[4].touch()
+    build(paths[:3], paths[3:], POINTMASS, cut)
+    assert "build pointmass-play: 5/5 files (100%)" in capsys.readouterr().err
+    names = sorted(path.name for path in whole.iterdir())
+    assert names == sorted(path.name for path in cut.iterdir())
+    for name in names:
+        assert (cut / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_what_was_read_is_not_read_again(shards, monkeypatch):
+    paths, _, cut = shards
+    read = []
+    monkeypatch.setattr(
+        "mac.data.build.read_raw", lambda file, spec: read.append(file) or read_raw(file, spec)
+    )
+    build(paths[:3], paths[3:], POINTMASS, cut)
+    assert read == paths[4:]
+
+
+@pytest.mark.parametrize("change", ["bytes", "order", "progress"])
+def test_what_has_changed_since_begins_anew(shards, raw_files, change):
+    paths, _, cut = shards
+    if change == "bytes":
+        shutil.copy(raw_files[0], paths[1])
+    elif change == "order":
+        paths[0], paths[1] = paths[1], paths[0]
+    else:
+        (cut / PARTIAL / "progress.json").write_text("{")
+    other = cut.with_name("other")
+    for folder in (cut, other):
+        build(paths[:3], paths[3:], POINTMASS, folder)
+    for path in other.iterdir():
+        assert path.read_bytes() == (cut / path.name).read_bytes()
+
+
+def test_statistics_of_parts_add_up():
+    rows = np.random.default_rng(0).normal(3, 2, (50, 4)).astype(np.float32)
+    parts = [Columns.of(part) for part in np.split(rows, [7, 30])]
+    total = Columns.restored(json.loads(json.dumps((parts[0] + parts[1] + parts[2]).state())))
+    for key, expected in Columns.of(rows).plain().items():
+        assert total.plain()[key] == pytest.approx(expected, rel=1e-12)
