@@ -16,6 +16,7 @@ from typing import Any
 
 from mac.errors import ConfigError, DataError
 from mac.io import read_json, read_yaml, sha256_file, write_json, write_yaml
+from mac.verified import is_file_of
 
 PACKAGES = ("mac-bench", "torch", "numpy", "ogbench", "mujoco", "gymnasium")
 RECORD = "run.yaml"  # lies beside what a job wrote
@@ -80,7 +81,8 @@ def hardware() -> dict[str, Any]:
 def check(*paths: Path, digest: Callable[[Path], str] = sha256_file) -> None:
     """Compare files with what the records beside them tell; those without a record pass.
 
-    ``digest`` is for who needs the hashes too.
+    Large ones are read once, then not again until they change; see :mod:`mac.verified`. ``digest``
+    is for who needs the hashes too.
 
     Raises:
         DataError: if a record cannot be read, or a file is not the one that its job wrote.
@@ -95,8 +97,8 @@ def check(*paths: Path, digest: Callable[[Path], str] = sha256_file) -> None:
         expected = known[folder].get(path.name)
         if expected is None:
             continue
-        found = digest(path) if path.is_file() else "nothing"
-        if found != expected:
+        right, found = is_file_of(path, expected, digest)
+        if not right:
             raise DataError(
                 f"damaged or changed: it is not what {RECORD} beside it tells of",
                 file=path,

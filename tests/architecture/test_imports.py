@@ -10,7 +10,7 @@ from tests.architecture.source import Edge, edges, imports, modules
 
 BASE = {
     *("types", "errors", "rng", "io", "progress", "provenance"),
-    *("revisions", "stamps", "rows", "locks", "gpus", "failures", "stopping"),
+    *("revisions", "stamps", "rows", "locks", "gpus", "failures", "stopping", "verified"),
 }
 # What each part of the package may import besides itself.
 ALLOWED = {
@@ -19,7 +19,8 @@ ALLOWED = {
     "rng": set(),
     "io": {"errors"},
     "progress": set(),
-    "provenance": {"errors", "io"},
+    "provenance": {"errors", "io", "verified"},
+    "verified": {"errors", "io"},
     "revisions": {"errors"},
     "stamps": {"errors", "io"},
     "rows": {"io"},

@@ -130,6 +130,9 @@ class View:
         self.inner = kind.configured(agent.config, SPLIT, NORMALIZER, 1)
         return self
 
+    def at(self, step):
+        return self
+
     def sample(self, generator, batch_size):
         return self.inner.sample(generator, batch_size)
 
@@ -280,15 +283,15 @@ def make_trainer(
 class Interrupting(View):
     """Sends a termination signal at the n-th batch."""
 
-    def __init__(self, at):
-        self.at, self.count = at, 0
+    def __init__(self, when):
+        self.when, self.count = when, 0
 
     def sample(self, generator, batch_size):
         import os
         import signal
 
         self.count += 1
-        if self.count == self.at:
+        if self.count == self.when:
             os.kill(os.getpid(), signal.SIGTERM)
         return super().sample(generator, batch_size)
 
@@ -424,13 +427,13 @@ def test_writers_see_each_row_once_and_change_no_byte(tmp_path):
 class Breaking(View):
     """Holds a reward that is not a number from the n-th batch on."""
 
-    def __init__(self, at):
-        self.at, self.count = at, 0
+    def __init__(self, when):
+        self.when, self.count = when, 0
 
     def sample(self, generator, batch_size):
         batch = super().sample(generator, batch_size)
         self.count += 1
-        if self.count >= self.at:
+        if self.count >= self.when:
             batch.rewards[0] = np.nan
         return batch
 

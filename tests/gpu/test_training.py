@@ -67,6 +67,9 @@ def test_replayed_updates_equal_launched_ones(name, precision, device, capsys):
 class View:
     """Random batches, a function of the generator."""
 
+    def at(self, step):
+        return self
+
     def sample(self, generator, batch_size):
         seed = int(generator.integers(2**31))
         return random_batch(SIZE, torch.Generator().manual_seed(seed)).map(torch.Tensor.numpy)

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from mac.types import Spaces
 
 _TASK = ("data.normalizer", "mode")
-_OPTIONS = ("data.all_anchors", "compute.tf32")
+_OPTIONS = (
+    *("data.all_anchors", "data.shard_schedule", "data.shard_interval"),
+    "compute.tf32",
+)
 _GAUSSIAN = ("behaviour.squash", "behaviour.squash_mean", "behaviour.state_dependent_std")
 # Goals are drawn in goal mode alone, those of the value functions before those of the behaviour; a
 # geometric distance along the trajectory depends on the discount.

@@ -63,6 +63,14 @@ class DataConfig(Model):
     episode_length: Count = Field(1000, description="transitions of a collected episode")
     seed: int = Field(0, ge=0, description="seed of the collection")
     shards: Count = Field(1, description="files of a released training set")
+    shard_schedule: Literal["uniform", "original"] = Field(
+        "uniform",
+        description="batches from all shards at once, or from one at a time as the original's; "
+        "the same thing for a single file",
+    )
+    shard_interval: Count = Field(
+        1000, description="original schedule: updates on a shard before the next one's turn"
+    )
     normalizer: Literal["validation", "train", "none"] = Field(
         "validation", description="split whose range scales observations and goals; [F] validation"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Split:
         masks: (tasks, rows) float32, 0 where the row's own state solves the task.
         starts: (episodes,) int64, first rows.
         lengths: (episodes,) int64, T.
+        files: (files,) number of episodes of each raw file that the split was built from.
     """
 
     observations: np.ndarray
@@ -45,6 +46,26 @@ class Split:
     masks: np.ndarray
     starts: np.ndarray
     lengths: np.ndarray
+    files: tuple[int, ...] = ()
+
+    def shards(self) -> list[Split]:
+        """The split's raw files, a split each: the same arrays, fewer episodes."""
+        if sum(self.files) != len(self.starts):
+            raise DataError(
+                "this store does not tell its raw files apart",
+                key="data.shard_schedule",
+                remedy="delete its folder, and it is built anew",
+            )
+        ends = np.cumsum(self.files)
+        return [
+            replace(
+                self,
+                starts=self.starts[end - count : end],
+                lengths=self.lengths[end - count : end],
+                files=(count,),
+            )
+            for count, end in zip(self.files, ends.tolist(), strict=True)
+        ]
 
 
 class Store:
@@ -75,7 +96,10 @@ class Store:
         return cls(directory, manifest)
 
     def split(self, name: str) -> Split:
-        """The ``train`` or ``validation`` split, memory-mapped, its bytes checked: seconds a GB."""
+        """The ``train`` or ``validation`` split, memory-mapped, its bytes checked.
+
+        That takes seconds a GB the first time and none later; see :mod:`mac.verified`.
+        """
         if name not in SPLITS:
             raise DataError("unknown split", found=name, expected=" or ".join(SPLITS))
         paths = {key: self.directory / f"{name}_{key}.npy" for key in ARRAYS}
@@ -96,7 +120,9 @@ class Store:
                     found=arrays[key].shape,
                     expected=shape,
                 )
-        return Split(**arrays)
+        rows = [file.get("rows", 0) for file in self.manifest["splits"][name]["files"]]
+        before = np.searchsorted(arrays["starts"], np.cumsum(rows))
+        return Split(**arrays, files=tuple(np.diff(before, prepend=0).tolist()))
 
     def normalizer(self, split: str) -> Normalizer:
         """Transform by the statistics of ``validation`` [F] or ``train`` [C], or ``none``."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mac.agents.base import Agent, agent_class
 from mac.components.part import Part
 from mac.data.store import Store
-from mac.data.views import VIEWS, View
+from mac.data.views import VIEWS, Rotation, View
 from mac.nets.mlp import Init
 from mac.stopping import Deadline
 from mac.training import checkpoint
@@ -69,13 +70,18 @@ def load_agent(job: Job, step: int) -> Agent:
 
 
 def view(job: Job, config: AgentConfig, store: Store, split: str) -> View:
-    """The view of a split that the job's stage trains on."""
-    return VIEWS[job.stage.view].configured(
+    """The view of a split that the job's stage trains on; the agent's first where it has none."""
+    stage = job.stage or agent_class(job.agent).stages[0]
+    make = partial(
+        VIEWS[stage.view].configured,
         config,
-        store.split(split),
-        store.normalizer(config.data.normalizer),
-        job.task_number or 1,  # stages shared by all tasks never look at rewards
+        normalizer=store.normalizer(config.data.normalizer),
+        task=job.task_number or 1,  # stages shared by all tasks never look at rewards
     )
+    whole = store.split(split)
+    if config.data.shard_schedule == "uniform" or len(whole.files) == 1:
+        return make(whole)
+    return Rotation(make, whole.shards(), config.data.shard_interval)
 
 
 @memory_errors()

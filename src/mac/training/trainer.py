@@ -9,13 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from mac.components.part import Part
 from mac.config.schema import OptimiserConfig
+from mac.data.views import View
 from mac.errors import CheckpointError, TrainingError
 from mac.progress import progress
 from mac.rng import stream, torch_seed
@@ -27,8 +27,6 @@ from mac.training.device import recorder
 from mac.training.update import Update, adam, learning_rate
 from mac.training.writers import Opener, writing
 from mac.types import Batch
-
-View = Any  # anything with sample(generator, batch_size) -> Batch of arrays
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ class Trainer:
     def drawn(self, view: View, purpose: str, step: int) -> Batch:
         """Batch of a step, in arrays of NumPy."""
         s = self.settings
-        return view.sample(stream(s.seed, s.name, purpose, counter=step), s.batch_size)
+        return view.at(step).sample(stream(s.seed, s.name, purpose, counter=step), s.batch_size)
 
     def moved(self, batch: Batch) -> Batch:
         """Batch on the device."""

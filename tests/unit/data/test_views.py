@@ -1,11 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mac import rng
-from mac.config.schema import ActorGoals, ValueGoals
+from mac.config.schema import ActorGoals, GoalMixture, ValueGoals
+from mac.data.build import build
 from mac.data.normalize import Normalizer
-from mac.data.views import Chunks, Windows
+from mac.data.store import Store
+from mac.data.views import Chunks, Rotation, Windows
 from mac.errors import ConfigError, DataError
+from tests.specs import POINTMASS
 
 VALUE = ValueGoals()
 ACTOR = ActorGoals()
@@ -190,3 +195,45 @@ def test_too_short_episodes_are_named(split, identity):
         chunks(split, identity, length=14)
     with pytest.raises(DataError, match="no episode is long enough for a window"):
         Windows(split, identity, chunk_length=5, chunks=3)
+
+
+@pytest.fixture
+def two_shards(raw_files, tmp_path):
+    build([raw_files[0], raw_files[1]], [raw_files[1]], POINTMASS, tmp_path)
+    return Store.open(tmp_path).split("train")
+
+
+def test_shards_take_turns_and_no_batch_mixes_them(two_shards):
+    """Twelve episodes of 40 transitions, then one; goals from anywhere are from the same shard."""
+    anywhere = GoalMixture(current=0.0, trajectory=0.0, random=1.0)
+    normalizer = Normalizer(*(np.full(2 if i > 1 else 4, i % 2, np.float32) for i in range(4)))
+
+    def make(split):
+        return Chunks(split, normalizer, 1, 0.9, "goal", value_goals=anywhere, actor_goals=anywhere)
+
+    assert two_shards.files == (12, 1)
+    rotation = Rotation(make, two_shards.shards(), 3)
+    assert len(rotation) == len(make(two_shards))
+    where = {tuple(row): number for number, row in enumerate(np.asarray(two_shards.observations))}
+    places = {tuple(row): number for number, row in enumerate(np.asarray(two_shards.goals))}
+    for step, shard in enumerate((0, 0, 0, 1, 1, 1, 0)):
+        batch = rotation.at(step).sample(np.random.default_rng(step), 400)
+        rows = np.array([where[tuple(row)] for row in batch.observations])
+        goals = np.array([places[tuple(row)] for row in batch.value_goals])
+        for some in (rows, goals):
+            assert ((some >= 12 * 41) == (shard == 1)).all()
+    counts = np.bincount(rows, minlength=12 * 41)
+    assert (counts.reshape(12, 41)[:, :38].sum(1) > 0).all()
+
+
+def test_all_shards_at_once_are_drawn_by_their_size(two_shards):
+    normalizer = Normalizer(*(np.full(2 if i > 1 else 4, i % 2, np.float32) for i in range(4)))
+    view = Chunks(two_shards, normalizer, 1, 0.9, "reward", 1)
+    rows, _ = view.anchors.sample(np.random.default_rng(0), 130_000)
+    share = (rows >= 12 * 41).mean()
+    assert abs(share - 1 / 13) < 4 * (1 / 13 * 12 / 13 / 130_000) ** 0.5
+
+
+def test_a_store_that_does_not_know_its_files_says_so(two_shards):
+    with pytest.raises(DataError, match="does not tell its raw files apart"):
+        replace(two_shards, files=()).shards()

@@ -12,13 +12,14 @@ from mac.data.store import Split
 from mac.data.views.anchors import Anchors
 from mac.data.views.chunks import Chunks
 from mac.data.views.outcomes import Outcomes
+from mac.data.views.rotation import Rotation
 from mac.data.views.subgoals import Subgoals
 from mac.data.views.transitions import Steps, Transitions
 from mac.data.views.windows import Windows
 from mac.types import Record
 
-__all__ = ["VIEWS", "Anchors", "Chunks", "Outcomes", "Steps", "Subgoals", "Transitions", "View"]
-__all__ += ["Windows"]
+__all__ = ["VIEWS", "Anchors", "Chunks", "Outcomes", "Rotation", "Steps", "Subgoals"]
+__all__ += ["Transitions", "View", "Windows"]
 
 
 class View(Protocol):
@@ -32,6 +33,9 @@ class View(Protocol):
 
     def __len__(self) -> int:
         """Number of places where a row of a batch can start."""
+
+    def at(self, step: int) -> Self:
+        """The view that batches of a training step are drawn from."""
 
     def sample(self, generator: np.random.Generator, batch_size: int) -> Record:
         """Batch of so many rows; all draws come from ``generator``."""

@@ -107,6 +107,10 @@ class Chunks:
     def __len__(self) -> int:
         return len(self.anchors)
 
+    def at(self, step: int) -> Self:
+        """The same view at every step."""
+        return self
+
     def sample(self, generator: np.random.Generator, batch_size: int) -> Batch:
         """Batch of ``batch_size`` chunks at uniform anchors; all draws come from ``generator``."""
         anchors, ends = self.anchors.sample(generator, batch_size)

@@ -68,6 +68,10 @@ class Subgoals:
     def __len__(self) -> int:
         return len(self.anchors)
 
+    def at(self, step: int) -> Self:
+        """The same view at every step."""
+        return self
+
     def sample(self, generator: np.random.Generator, batch_size: int) -> SubgoalBatch:
         """Batch at ``batch_size`` uniform anchors; all draws come from ``generator``."""
         anchors, ends = self.anchors.sample(generator, batch_size)
