@@ -49,6 +49,14 @@ VARIANTS = {
     "mac_fql_corrected": ("mac_fql", {"corrected_discount": True, "corrected_normaliser": True}),
     "iql_ddpg_bc": ("iql", {"extraction": "ddpg_bc"}),
     "gciql_awr": ("gciql", {"extraction": "awr"}),
+    "ngcsac_bc_squared": (
+        "ngcsac_bc",
+        {
+            **{"value.loss": "squared", "goals.negative": True, "value.aggregation": "mean"},
+            **{"value.members": 3, "actor.squash": False, "actor.state_dependent_std": False},
+            **{"actor.target_entropy": 1.0, "exact_success": True},
+        },
+    ),
     "mac_fql_bf16": ("mac_fql", {"compute.precision": "bf16"}),
     "flow_bc_flow": ("flow_bc", {"act_by": "flow"}),
 }
@@ -151,6 +159,7 @@ FROZEN_IN_ANOTHER_LOSS = {
     "iql_ddpg_bc": {"agent.critics.critic"},
     "gciql": {"agent.critics.critic"},
     "gciql_awr": set(),
+    "ngcsac_bc": {"agent.critics.critic"},
 }
 
 
