@@ -10,6 +10,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "critics": ["Critics"],
         "dynamics": ["Dynamics"],
         "expansion": ["ValueExpansion"],
+        "field": ["VectorField"],
         "values": ["Values"],
         "imagine": ["predict"],
         "outcome": ["Outcome"],

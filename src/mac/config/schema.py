@@ -374,6 +374,12 @@ class ActorConfig(NetworkConfig):
     """Policy of single actions."""
 
 
+class FlowActorConfig(ActorConfig):
+    """Policy of single actions that is a flow."""
+
+    flow_steps: Count = Field(10, description="K, Euler steps of the flow")
+
+
 class SoftActorConfig(ActorConfig):
     """Gaussian policy that is paid for its entropy."""
 
