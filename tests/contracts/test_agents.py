@@ -49,6 +49,10 @@ VARIANTS = {
     "mac_fql_corrected": ("mac_fql", {"corrected_discount": True, "corrected_normaliser": True}),
     "iql_ddpg_bc": ("iql", {"extraction": "ddpg_bc"}),
     "gciql_awr": ("gciql", {"extraction": "awr"}),
+    "sharsa_squared": (
+        "sharsa",
+        {**{"value.loss": "squared", "goals.negative": True}, **{"value.aggregation": "mean"}},
+    ),
     "ngcsac_bc_squared": (
         "ngcsac_bc",
         {

@@ -84,3 +84,49 @@ class NStepGCSACBC(Subgoals):
             "test_actions_temperature0": flat(agent.act(observations, goals, {})),
             "test_actions_temperature1": sampled.clamp(-1.0, 1.0),
         }
+
+
+@register("sharsa")
+class SHARSA(Subgoals):
+    modules = {
+        "high_critic": ("agent", "critics.critic"),
+        "target_high_critic": ("agent", "critics.target_critic"),
+        "high_value": ("agent", "value"),
+        "high_actor_flow": ("agent", "high"),
+        "low_actor_flow": ("agent", "low"),
+    }
+    options = {
+        **Subgoals.options,
+        "expectile": ("expectile",),
+        "flow_steps": ("actor.flow_steps",),
+        "num_samples": ("evaluate.num_candidates",),
+    }
+    idle = frozenset({"goal_dim"})
+    draws = {
+        f"{level}_flow_{x}": (f"{level}_flow_{x}", 2)
+        for level in ("high", "low")
+        for x in ("x0", "t")
+    }
+    names = {"high_flow_loss": "high_actor_actor_loss", "low_flow_loss": "low_actor_actor_loss"}
+
+    def settings(self, original):
+        """The original reads the expectile under squared losses alone."""
+        if original["value_loss"] != "squared":
+            original = {key: value for key, value in original.items() if key != "expectile"}
+        return super().settings(original)
+
+    def forward(self, case, agent, batch, noise):
+        inputs = (batch.observations, batch.value_goals)
+        return self.losses(agent, batch, noise) | {
+            "high_critic_target": agent.target(batch),
+            "high_value_logits": agent.baseline(*inputs),
+            "target_high_critic_logits": agent.critics.target_critic(*inputs, batch.value_subgoals),
+        }
+
+    def acting(self, case, agent):
+        observations, goals = (rows[:1] for rows in case.tests())
+        noise = {
+            "subgoals": case.draw("test_single_subgoal_z", 2)[None],
+            "action": case.draw("test_single_action_z", 1)[None],
+        }
+        return {"test_action_single": agent.act(observations, goals, noise)[0, 0]}
