@@ -81,14 +81,15 @@ CASES = over(NAMES)
 TRAINED = over(name for name in NAMES if registry()[NAMES[name][0]].stages)
 
 
-def build(name, mode, seed=0):
+def build(name, mode, seed=0, **own):
+    """The agent of a name, small, with values of its YAML, of its variant and ``own``."""
     agent, values = NAMES[name]
     cls, path = registry()[agent], find("agents", agent)
     layers = [
         Layer.of("built in", {"agent": agent, "mode": mode}),
         Layer.of(str(path), _read(path, AgentFile).set),
         Layer.of("test", SMALL, shared=True),
-        Layer.of("variant", values),
+        Layer.of("variant", {**values, **own}),
     ]
     spaces = Spaces(4, 2 if mode == "goal" else 0, 2)
     everyone = [known.Config for known in registry().values()]
