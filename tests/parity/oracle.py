@@ -206,7 +206,7 @@ def acting(c, F, test, noise):
     return out
 
 
-def gradients(c, P, batch, noise):
+def gradients(c, P, batch, noise, forward=forward):
     """Gradient of the total loss for every parameter, zero where there is none."""
     T = {name: value.clone().requires_grad_() for name, value in P.items()}
     total = forward(c, P, T, batch, noise)["total_loss"]
@@ -215,24 +215,24 @@ def gradients(c, P, batch, noise):
     return {n: zero(P[n]) if g is None else g for n, g in zip(T, found, strict=True)}
 
 
-def update(c, P, batch, noise, steps):
+def update(c, P, batch, noise, steps, forward=forward):
     """Parameters after one to ``steps`` updates: Adam, and a target that lags by one step."""
     first, second = ({n: torch.zeros_like(p) for n, p in P.items()} for _ in "12")
     for step in range(1, steps + 1):
         after = {}
-        for name, g in gradients(c, P, batch, noise).items():
+        for name, g in gradients(c, P, batch, noise, forward).items():
             first[name] = 0.9 * first[name] + 0.1 * g
             second[name] = 0.999 * second[name] + 0.001 * g**2
             mean, square = first[name] / (1 - 0.9**step), second[name] / (1 - 0.999**step)
             after[name] = P[name] - c["lr"] * mean / (square.sqrt() + 1e-8)
-        for name in (n for n in P if n.startswith(f"{TARGET}/")):
+        for name in (n for n in P if n.startswith("target_")):
             online = name.removeprefix("target_")
             after[name] = c["tau"] * P[online] + (1 - c["tau"]) * P[name]
         P = after
         yield P
 
 
-def evaluate(c, arrays):
+def evaluate(c, arrays, forward=forward, acting=acting):
     """All results of a case, float64, from its settings and its inputs."""
 
     def group(name):
@@ -243,8 +243,8 @@ def evaluate(c, arrays):
     P, batch, test = group("params"), group("batch"), group("test")
     noise = {name.split("_", 1)[1]: draw for name, draw in group("noise").items()}
     results = {"out": forward(c, P, P, batch, noise) | acting(c, P, test, noise)}
-    results["grad"] = gradients(c, P, batch, noise)
-    after = list(update(c, P, batch, noise, 3))
+    results["grad"] = gradients(c, P, batch, noise, forward)
+    after = list(update(c, P, batch, noise, 3, forward))
     results |= {"step1": after[0], "step3": after[2]}
     last = forward(c, after[2], after[2], batch, noise)["total_loss"]
     results["out"]["total_loss_after3"] = last

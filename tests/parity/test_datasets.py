@@ -15,10 +15,23 @@ from mac.data.normalize import Normalizer
 from mac.data.raw import compact, episode_index
 from mac.data.statistics import Columns
 from mac.data.store import Split
-from mac.data.views import Anchors, Chunks
+from mac.data.views import Anchors, Chunks, Subgoals
+from mac.types import SubgoalBatch
 
 # Batches of samplers that do not exist yet, and the agents that will bring them.
-LATER = {"hgc": ("ngcsac_bc", "sharsa"), "ac_fmpc": ("fmpc",), "acgc_fmpc": ("fmpc",)}
+LATER = {"ac_fmpc": ("fmpc",), "acgc_fmpc": ("fmpc",)}
+# Fields of batches that reach several steps ahead, and what the original calls them.
+SUBGOALS = {
+    "observations": "observations",
+    "rewards": "high_value_rewards",
+    "masks": "high_value_masks",
+    "next_observations": "high_value_next_observations",
+    "value_goals": "high_value_goals",
+    "value_subgoals": "high_value_actions",
+    "actor_goals": "high_actor_goals",
+    "actor_subgoals": "high_actor_actions",
+    "low_goals": "low_actor_goals",
+}
 DRAWS = 1_000_000
 STATISTICAL = 3e-3
 
@@ -85,6 +98,23 @@ class Case:
             actor_goals=self.mixture("actor"),
             **options,
         )
+
+    def subgoals(self, name: str, **options: bool) -> SubgoalBatch:
+        """Our batch of the anchors and goals of one of the original's."""
+        view = Subgoals(
+            self.split,
+            self.normalizer,
+            self.config["subgoal_steps"],
+            self.config["discount"],
+            value_goals=self.mixture("value"),
+            actor_goals=self.mixture("actor"),
+            negative=name.endswith("_neg"),
+            **options,
+        )
+        anchors = self[f"{name}_in/anchor"]
+        rows, ends = view.anchors.rows(np.arange(len(view)))
+        goals = (self[f"{name}_in/{who}_goal_index"] for who in ("value", "actor"))
+        return view.batch(anchors, ends[np.searchsorted(rows, anchors)], *goals)
 
     def draw(self, mixture: GoalMixture, anchor: int) -> np.ndarray:
         """Frequency over rows of goals drawn from one anchor."""
@@ -158,6 +188,31 @@ def test_batches(case, name):
     close(batch.actions.reshape(len(anchors), -1), case[f"{name}/actions"])
     for key in ("observations", "next_observations", "rewards", "masks"):
         close(getattr(batch, key), case[f"{name}/{key}"])
+
+
+@pytest.mark.parametrize("name", ["hgc_neg", "hgc_pos"])
+def test_batches_of_several_steps(case, name):
+    """All that agents use; the original's batches hold one-step rewards and masks beside it."""
+    batch = case.subgoals(name)
+    discounts = case.config["discount"] ** case[f"{name}/high_value_subgoal_steps"]
+    close(batch.discounts, np.float32(discounts))
+    close(batch.actions[:, 0], case[f"{name}/actions"])
+    for ours, theirs in SUBGOALS.items():
+        close(getattr(batch, ours), case[f"{name}/{theirs}"])
+
+
+@pytest.mark.parametrize("name", ["hgc_neg", "hgc_pos"])
+def test_exact_success_asks_for_the_goal(case, name):
+    """The corrected variant: rewards and masks alone change."""
+    original, exact = case.subgoals(name), case.subgoals(name, exact_success=True)
+    reached = case[f"{name}_in/anchor"] + case[f"{name}/high_value_subgoal_steps"].astype(int)
+    success = case[f"{name}_in/value_goal_index"] == reached
+    assert np.array_equal(exact.masks, 1.0 - success)
+    assert not np.array_equal(exact.masks, original.masks)
+    if name == "hgc_pos":
+        close(exact.rewards, original.discounts * success)
+    for key in vars(original).keys() - {"masks", *(["rewards"] if name == "hgc_pos" else [])}:
+        assert np.array_equal(getattr(exact, key), getattr(original, key)), key
 
 
 @pytest.mark.parametrize("who", ["value", "actor", "traj_uniform", "traj_geometric"])

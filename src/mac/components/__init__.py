@@ -10,10 +10,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "critics": ["Critics"],
         "dynamics": ["Dynamics"],
         "expansion": ["ValueExpansion"],
+        "field": ["VectorField"],
         "values": ["Values"],
         "imagine": ["predict"],
         "outcome": ["Outcome"],
         "part": ["Composite", "Draw", "Loss", "flat"],
-        "select": ["BestOf"],
+        "select": ["BestOf", "best_of"],
+        "soft": ["SoftActor"],
     },
 )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from mac.components.field import VectorField
 from mac.components.part import Draw, Loss, Noise, Part, flat
-from mac.losses.flow import euler, flow_matching
 from mac.losses.regression import squared
 from mac.nets.gaussian import DiagonalGaussian
 from mac.nets.mlp import MLP, Init
@@ -47,31 +47,22 @@ class Flow(_Policy):
         layer_norm: bool = True,
     ) -> None:
         super().__init__(spaces, chunk_length)
-        dims = (spaces.observation_dim, spaces.goal_dim, self.chunk_dim, 1)
-        generator = init.generator("flow")
-        self.flow = MLP(dims, hidden_dims, self.chunk_dim, generator, layer_norm=layer_norm)
-        self.flow_steps = flow_steps
+        seen = (spaces.observation_dim, spaces.goal_dim)
+        shape = (seen, self.chunk_dim, hidden_dims, init, flow_steps)
+        self.flow = VectorField(*shape, layer_norm=layer_norm)
 
     def forward(self, observations: Tensor, goals: Tensor, noise: Tensor) -> Tensor:
         """Chunk vectors (..., n A), not clipped: the flow's image of the noise."""
-        return euler(lambda x, t: self.flow(observations, goals, x, t), noise, self.flow_steps)
+        return self.flow.transport(noise, observations, goals)
 
     def noise(self, batch_size: int) -> dict[str, Draw]:
         """Source points and times of flow matching."""
-        return {
-            "flow_x0": Draw((batch_size, self.chunk_dim)),
-            "flow_t": Draw((batch_size, 1), "uniform"),
-        }
+        return self.flow.draws(batch_size)
 
     def losses(self, batch: Batch, noise: Noise) -> list[Loss]:
         """Flow matching on dataset chunks given the actor goal."""
-        value = flow_matching(
-            lambda x, t: self.flow(batch.observations, batch.actor_goals, x, t),
-            flat(batch.actions),
-            noise["flow_x0"],
-            noise["flow_t"],
-        )
-        return [Loss("flow_loss", value, [self.flow])]
+        inputs = (batch.observations, batch.actor_goals)
+        return [self.flow.matching(flat(batch.actions), noise, *inputs)]
 
     @torch.no_grad()
     def targets(self, observations: Tensor, goals: Tensor, noise: Tensor) -> Tensor:

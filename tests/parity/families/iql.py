@@ -51,3 +51,16 @@ class IQL(Family):
             "test_actions_temperature0": flat(agent.act(observations, goals, {})),
             "test_actions_temperature1": sampled.clamp(-1.0, 1.0),
         }
+
+
+@register("gciql")
+class GCIQL(IQL):
+    options = {
+        **{key: ours for key, ours in IQL.options.items() if key != "actor_layer_norm"},
+        "gc_negative": ("goals.negative",),
+        "layer_norm": ("value.layer_norm", "actor.layer_norm"),
+    }
+
+    def forward(self, case, agent, batch, noise):
+        mean = agent.actor.mode(batch.observations, batch.actor_goals)
+        return super().forward(case, agent, batch, noise) | {"actor_mean": mean}
