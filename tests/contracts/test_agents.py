@@ -48,6 +48,8 @@ VARIANTS = {
     ),
     "mac_fql_corrected": ("mac_fql", {"corrected_discount": True, "corrected_normaliser": True}),
     "iql_ddpg_bc": ("iql", {"extraction": "ddpg_bc"}),
+    "iql_free": ("iql", {"extraction": "ddpg_bc", "actor.unit_std": False}),
+    "iql_awr_free": ("iql", {"actor.unit_std": False, "value.aggregation": "mean"}),
     "mac_fql_bf16": ("mac_fql", {"compute.precision": "bf16"}),
     "flow_bc_flow": ("flow_bc", {"act_by": "flow"}),
 }
@@ -147,7 +149,8 @@ def batch_and_noise(agent, update):
 # own ``trains`` keeps its gradient out.
 FROZEN_IN_ANOTHER_LOSS = {
     "mac_fql": {"value.values.critic"},
-    "iql_ddpg_bc": {"agent.critics.critic"},
+    "iql_ddpg_bc": {"agent.values.critics.critic"},
+    "iql_free": {"agent.values.critics.critic"},
 }
 
 

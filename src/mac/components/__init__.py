@@ -12,8 +12,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "expansion": ["ValueExpansion"],
         "values": ["Values"],
         "imagine": ["predict"],
+        "implicit": ["Implicit"],
         "outcome": ["Outcome"],
         "part": ["Composite", "Draw", "Loss", "flat"],
         "select": ["BestOf"],
+        "target": ["Tracked"],
     },
 )

@@ -51,8 +51,8 @@ class Part(nn.Module):
         return {}
 
     def losses(self, batch: Batch, noise: Noise) -> list[Loss]:
-        """Losses of this part on a batch."""
-        raise NotImplementedError
+        """Losses of this part on a batch; none where others train it."""
+        return []
 
     def follow(self) -> None:
         """Move target networks towards the online ones."""
@@ -63,14 +63,14 @@ class Composite(Part):
 
     Args:
         modules: networks and parts by name. The losses of parts come first; what can follow does.
-        losses: the agent's, as of :meth:`Part.losses`.
+        losses: the agent's, as of :meth:`Part.losses`; none where the parts have all.
         noise: what these use, as of :meth:`Part.noise`.
     """
 
     def __init__(
         self,
         modules: Mapping[str, nn.Module],
-        losses: Callable[[Batch, Noise], list[Loss]],
+        losses: Callable[[Batch, Noise], list[Loss]] = lambda batch, noise: [],
         noise: Callable[[int], dict[str, Draw]] = lambda batch_size: {},
     ) -> None:
         super().__init__()

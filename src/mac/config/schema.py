@@ -364,8 +364,20 @@ class CriticConfig(NetworkConfig, BootstrapConfig):
     )
 
 
+class SquaredCriticConfig(CriticConfig):
+    """Value functions and critics that know one loss."""
+
+    loss: Literal["squared"] = Field("squared", description="how values are read and fitted")
+
+
 class ActorConfig(NetworkConfig):
     """Policy of single actions."""
+
+
+class FlowActorConfig(ActorConfig):
+    """Policy of single actions that is a flow."""
+
+    flow_steps: Count = Field(10, description="K, Euler steps of the flow")
 
 
 class StepConfig(AgentConfig):
@@ -383,3 +395,10 @@ class BaselineConfig(StepConfig):
     checkpoint_every: Count | None = Field(
         None, description="updates between evaluated checkpoints; None for the last only"
     )
+
+
+class ImplicitConfig(BaselineConfig):
+    """Configuration of an agent of implicit Q-learning, whatever its policy."""
+
+    value: SquaredCriticConfig = SquaredCriticConfig()
+    expectile: float = Field(0.9, gt=0.0, lt=1.0, description="kappa, of the value regression")
