@@ -30,7 +30,7 @@ SMALL = {
     "heads.hidden_dims": [8],
     "behaviour": {"hidden_dims": [8], "flow_steps": 2},
     "value": {"hidden_dims": [8], "critic_hidden_dims": [8], "rollout_length": 2},
-    "actor.hidden_dims": [8],
+    "actor": {"hidden_dims": [8], "flow_steps": 2},
     "evaluate.num_candidates": 3,
 }
 PLAIN = {f"{section}.layer_norm": False for section in ("model", "heads", "behaviour", "value")}
@@ -50,6 +50,10 @@ VARIANTS = {
     "iql_ddpg_bc": ("iql", {"extraction": "ddpg_bc"}),
     "iql_free": ("iql", {"extraction": "ddpg_bc", "actor.unit_std": False}),
     "iql_awr_free": ("iql", {"actor.unit_std": False, "value.aggregation": "mean"}),
+    "fql_min": (
+        "fql",
+        {"value.aggregation": "min", "normalise_q": True, "value.layer_norm": False},
+    ),
     "mac_fql_bf16": ("mac_fql", {"compute.precision": "bf16"}),
     "flow_bc_flow": ("flow_bc", {"act_by": "flow"}),
 }
@@ -151,6 +155,7 @@ FROZEN_IN_ANOTHER_LOSS = {
     "mac_fql": {"value.values.critic"},
     "iql_ddpg_bc": {"agent.values.critics.critic"},
     "iql_free": {"agent.values.critics.critic"},
+    "fql": {"agent.critics.critic"},
 }
 
 
