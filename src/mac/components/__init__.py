@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "behaviour": ["OneStep"],
         "critics": ["Critics"],
+        "delayed": ["Delayed"],
         "dynamics": ["Dynamics"],
         "expansion": ["ValueExpansion"],
         "values": ["Values"],

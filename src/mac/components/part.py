@@ -44,7 +44,13 @@ class Loss:
 
 
 class Part(nn.Module):
-    """Base of the parts. All losses are pure functions of parameters, batch and noise."""
+    """Base of the parts. All losses are pure functions of parameters, batch and noise.
+
+    Attributes:
+        period: updates in which each loss and each target has had its turn.
+    """
+
+    period = 1
 
     def noise(self, batch_size: int) -> dict[str, Draw]:
         """Noise that ``losses`` needs for a batch of that size."""

@@ -4,7 +4,7 @@ import pytest
 from mac import rng
 from mac.config.schema import ActorGoals, ValueGoals
 from mac.data.normalize import Normalizer
-from mac.data.views import Chunks, Windows
+from mac.data.views import Chunks, Steps, Windows
 from mac.errors import ConfigError, DataError
 
 VALUE = ValueGoals()
@@ -190,3 +190,17 @@ def test_too_short_episodes_are_named(split, identity):
         chunks(split, identity, length=14)
     with pytest.raises(DataError, match="no episode is long enough for a window"):
         Windows(split, identity, chunk_length=5, chunks=3)
+
+
+def test_next_actions_run_over_the_ends_of_episodes_and_say_so(split, identity):
+    view = Steps(split, identity, 1, 0.9, "reward", 1, task_masks=True, all_anchors=True)
+    rows = slow_anchors(split, 0)  # every step, in the order of the regular data
+    assert view.anchors.all().tolist() == rows
+    batch = view.batch(view.anchors.all())
+    following = [*rows[1:], rows[-1]]
+    assert np.array_equal(batch.next_actions, split.actions[following])
+    same = [other == row + 1 for row, other in zip(rows, following, strict=True)]
+    assert batch.continues.tolist() == [float(flag) for flag in same]
+    assert batch.continues.dtype == np.float32
+    assert same.count(False) == len(split.starts)
+    assert np.array_equal(batch.masks, split.masks[0][rows])
