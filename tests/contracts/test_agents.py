@@ -30,7 +30,7 @@ SMALL = {
     "heads.hidden_dims": [8],
     "behaviour": {"hidden_dims": [8], "flow_steps": 2},
     "value": {"hidden_dims": [8], "critic_hidden_dims": [8], "rollout_length": 2},
-    "actor": {"hidden_dims": [8], "flow_steps": 2},
+    "actor": {"hidden_dims": [8], "flow_steps": 2, "diffusion_steps": 2, "time_dims": [4, 4, 4]},
     "evaluate.num_candidates": 3,
 }
 PLAIN = {f"{section}.layer_norm": False for section in ("model", "heads", "behaviour", "value")}
@@ -53,6 +53,10 @@ VARIANTS = {
     "rebrac_corrected": (
         "rebrac",
         {"corrected_next_action": True, "actor_every": 3, "actor.squash": False},
+    ),
+    "idql_plain": (
+        "idql",
+        {"actor.layer_norm": False, "actor.dropout": 0.0, "actor.hidden_dims": [6, 8]},
     ),
     "fql_min": (
         "fql",

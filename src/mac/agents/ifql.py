@@ -43,7 +43,7 @@ class IFQL(Agent):
         cfg = self.config
         self.values = c.Implicit(self.spaces, cfg.value, cfg.discount, cfg.expectile, self.init)
         self.policy = self.imitate()
-        self.choose = c.BestOf(self.policy, self.values.critics.score)
+        self.choose = c.BestOf(self.policy, self.score)
         return {"agent": c.Composite({"values": self.values, "policy": self.policy})}
 
     def imitate(self) -> Part:
@@ -51,6 +51,10 @@ class IFQL(Agent):
         cfg = self.config.actor
         shape = (self.spaces, 1, cfg.hidden_dims, self.init, cfg.flow_steps)
         return c.behaviour.Flow(*shape, layer_norm=cfg.layer_norm)
+
+    def score(self, *inputs: Tensor) -> Tensor:
+        """What chooses among candidates: the critics (...) of states, goals, actions."""
+        return self.values.critics.score(*inputs)
 
     @property
     def act_noise(self) -> dict[str, tuple[int, ...]]:

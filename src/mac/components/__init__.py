@@ -9,6 +9,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "behaviour": ["OneStep"],
         "critics": ["Critics"],
         "delayed": ["Delayed"],
+        "denoise": ["Diffusion"],
         "dynamics": ["Dynamics"],
         "expansion": ["ValueExpansion"],
         "values": ["Values"],

@@ -380,6 +380,25 @@ class FlowActorConfig(ActorConfig):
     flow_steps: Count = Field(10, description="K, Euler steps of the flow")
 
 
+class DiffusionActorConfig(ActorConfig):
+    """Policy of single actions that is a diffusion; widths are those of residual blocks."""
+
+    diffusion_steps: Count = Field(5, description="T, steps from noise to an action")
+    dropout: float = Field(0.1, ge=0.0, lt=1.0, description="share dropped before each block")
+    time_dims: Annotated[tuple[Count, Count, Count], Field(strict=False)] = Field(
+        (64, 128, 128), description="features of the time, widths of the two layers on them"
+    )
+    average_rate: float = Field(
+        0.001, gt=0.0, le=1.0, description="rate at which the weights that sample follow"
+    )
+
+    @model_validator(mode="after")
+    def _features_come_in_pairs(self) -> Self:
+        if self.time_dims[0] % 2:
+            raise Impossible("time_dims", f"{self.time_dims[0]} features are no cosines and sines")
+        return self
+
+
 class StepConfig(AgentConfig):
     """Configuration of an agent that acts one step at a time."""
 
