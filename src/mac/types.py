@@ -46,9 +46,11 @@ class TransitionBatch(Batch):
 
     Attributes:
         next_actions: (B, A), action of the next row of the data.
+        continues: (B,), 1 where that row is of the same episode, else 0.
     """
 
     next_actions: Any
+    continues: Any
 
 
 @dataclass(frozen=True)

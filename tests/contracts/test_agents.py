@@ -30,7 +30,7 @@ SMALL = {
     "heads.hidden_dims": [8],
     "behaviour": {"hidden_dims": [8], "flow_steps": 2},
     "value": {"hidden_dims": [8], "critic_hidden_dims": [8], "rollout_length": 2},
-    "actor.hidden_dims": [8],
+    "actor": {"hidden_dims": [8], "flow_steps": 2, "diffusion_steps": 2, "time_dims": [4, 4, 4]},
     "evaluate.num_candidates": 3,
 }
 PLAIN = {f"{section}.layer_norm": False for section in ("model", "heads", "behaviour", "value")}
@@ -60,6 +60,20 @@ VARIANTS = {
             **{"value.members": 3, "actor.squash": False, "actor.state_dependent_std": False},
             **{"actor.target_entropy": 1.0, "exact_success": True},
         },
+    ),
+    "iql_free": ("iql", {"extraction": "ddpg_bc", "actor.unit_std": False}),
+    "iql_awr_free": ("iql", {"actor.unit_std": False, "value.aggregation": "mean"}),
+    "rebrac_corrected": (
+        "rebrac",
+        {"corrected_next_action": True, "actor_every": 3, "actor.squash": False},
+    ),
+    "idql_plain": (
+        "idql",
+        {"actor.layer_norm": False, "actor.dropout": 0.0, "actor.hidden_dims": [6, 8]},
+    ),
+    "fql_min": (
+        "fql",
+        {"value.aggregation": "min", "normalise_q": True, "value.layer_norm": False},
     ),
     "mac_fql_bf16": ("mac_fql", {"compute.precision": "bf16"}),
     "flow_bc_flow": ("flow_bc", {"act_by": "flow"}),
@@ -164,11 +178,27 @@ def batch_and_noise(agent, update):
 # own ``trains`` keeps its gradient out.
 FROZEN_IN_ANOTHER_LOSS = {
     "mac_fql": {"value.values.critic"},
-    "iql_ddpg_bc": {"agent.critics.critic"},
-    "gciql": {"agent.critics.critic"},
+    "gciql": {"agent.values.critics.critic"},
     "gciql_awr": set(),
     "ngcsac_bc": {"agent.critics.critic"},
+    "iql_ddpg_bc": {"agent.values.critics.critic"},
+    "iql_free": {"agent.values.critics.critic"},
+    "fql": {"agent.critics.critic"},
+    "rebrac": {"agent.critics.critic"},
 }
+
+
+def ready(update, batch, noise):
+    """Leave only the update in which every loss and every target has its turn."""
+    for _ in range(max(part.period for part in update.parts) - 1):
+        update(batch, noise)
+
+
+def rate_of(agent, target):
+    """Rate of a target network: its owner's, or the one that the configuration gives to all."""
+    part, path = target.partition("target_")[0].removesuffix(".").partition(".")[::2]
+    owner = agent.parts[part].get_submodule(path)
+    return getattr(owner, "rate", None) or agent.config.value.polyak_rate
 
 
 def parameters(agent):
@@ -184,6 +214,7 @@ def test_losses_are_finite_and_every_parameter_is_trained_by_exactly_one(name, m
     agent = build(name, mode)
     update = Update(list(agent.parts.values()), adam(list(agent.parts.values()), OPTIMISER))
     batch, noise = batch_and_noise(agent, update)
+    ready(update, batch, noise)
     trained = []
     for part in agent.parts.values():
         for loss in part.losses(batch, noise):
@@ -204,6 +235,7 @@ def test_gradients_are_those_of_the_sum_of_all_losses(name, mode):
     parts = list(agent.parts.values())
     update = Update(parts, adam(parts, OPTIMISER))
     batch, noise = batch_and_noise(agent, update)
+    ready(update, batch, noise)
     total = sum(loss.value for part in parts for loss in part.losses(batch, noise))
     online = {key: p for key, p in parameters(agent).items() if p.requires_grad}
     summed = dict(zip(online, torch.autograd.grad(total, list(online.values())), strict=True))
@@ -222,11 +254,11 @@ def test_gradients_are_those_of_the_sum_of_all_losses(name, mode):
 def test_an_update_moves_what_it_trains_and_nothing_else(name, mode, together):
     agent = build(name, mode)
     lagged = agent.config.lagged_target
-    rate = agent.config.value.polyak_rate if hasattr(agent.config, "value") else None
     last = list(agent.parts)[-1]
     parts = list(agent.parts.values()) if together else [agent.parts[last]]
     update = Update(parts, adam(parts, OPTIMISER), lagged_target=lagged)
     batch, noise = batch_and_noise(agent, update)
+    ready(update, batch, noise)
     with torch.no_grad():  # targets start as copies; apart from V they show which way they moved
         for key, parameter in parameters(agent).items():
             if "target_" in key:
@@ -240,7 +272,8 @@ def test_an_update_moves_what_it_trains_and_nothing_else(name, mode, together):
         elif "target_" in key:
             online = key.replace("target_", "")
             towards = (before if lagged else after)[online]
-            assert torch.allclose(parameter, torch.lerp(before[key], towards, rate)), key
+            expected = torch.lerp(before[key], towards, rate_of(agent, key))
+            assert torch.allclose(parameter, expected), key
         else:
             assert not torch.equal(parameter, before[key]), key
 

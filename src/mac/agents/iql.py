@@ -11,21 +11,25 @@ from mac import components as c
 from mac import losses, nets
 from mac.agents.base import Agent, register
 from mac.agents.stages import whole
-from mac.config.schema import ActorConfig, BaselineConfig, CriticConfig
+from mac.config.schema import ActorConfig, ImplicitConfig
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from mac.components.part import Loss, Noise, Part
+    from mac.components.part import Draw, Loss, Noise, Part
     from mac.types import Batch
 
 
-class Config(BaselineConfig):
+class GaussianConfig(ActorConfig):
+    """Gaussian policy whose spread does not depend on the state."""
+
+    unit_std: bool = Field(True, description="a spread of 1 [F]; one free vector otherwise")
+
+
+class Config(ImplicitConfig):
     """Networks, expectile, and how the policy is drawn from the critics."""
 
-    value: CriticConfig = CriticConfig()
-    actor: ActorConfig = ActorConfig()
-    expectile: float = Field(0.9, gt=0.0, lt=1.0, description="kappa, of the value regression")
+    actor: GaussianConfig = GaussianConfig()
     extraction: Literal["awr", "ddpg_bc"] = Field(
         "awr", description="advantage-weighted regression, or the critics' gradient and imitation"
     )
@@ -43,69 +47,61 @@ class IQL(Agent):
             *("value", "actor", "expectile", "extraction", "alpha"),
             view="steps",
             networks={"value": (5, 14), "actor": (1, 3)},
+            variants=("actor.unit_std",),
         ),
     )
     acts_with = ("agent",)
     normaliser_margin = 0.0  # added to the mean |Q| by which the critics' gradient is divided
 
     def build(self) -> Mapping[str, Part]:
-        """Two critics, a value, a Gaussian policy of unit spread."""
-        cfg, seen = self.config, (self.spaces.observation_dim, self.spaces.goal_dim)
-        self.critics = c.Critics((*seen, self.spaces.action_dim), cfg.value, self.init)
-        self.baseline = nets.Scalar(
-            seen,
-            cfg.value.hidden_dims,
-            self.init.generator("value"),
-            layer_norm=cfg.value.layer_norm,
-        )
+        """Two critics, a value, a Gaussian policy."""
+        cfg, spaces = self.config, self.spaces
+        self.values = c.Implicit(spaces, cfg.value, cfg.discount, cfg.expectile, self.init)
         self.actor = nets.DiagonalGaussian(
-            seen,
+            (spaces.observation_dim, spaces.goal_dim),
             cfg.actor.hidden_dims,
-            self.spaces.action_dim,
+            spaces.action_dim,
             self.init.generator("actor"),
             layer_norm=cfg.actor.layer_norm,
             squash=False,
-            unit_std=True,
+            state_dependent_std=False,
+            unit_std=cfg.actor.unit_std,
         )
-        modules = {"critics": self.critics, "value": self.baseline, "actor": self.actor}
-        return {"agent": c.Composite(modules, self.losses)}
+        modules = {"values": self.values, "actor": self.actor}
+        return {"agent": c.Composite(modules, self.losses, self.noise)}
+
+    @property
+    def samples(self) -> bool:
+        """Whether the critics judge samples of the policy, not its mean."""
+        return self.config.extraction == "ddpg_bc" and not self.config.actor.unit_std
+
+    def noise(self, batch_size: int) -> dict[str, Draw]:
+        """What the policy's samples are made of."""
+        shape = (batch_size, self.spaces.action_dim)
+        return {"actor_eps": c.Draw(shape)} if self.samples else {}
 
     def losses(self, batch: Batch, noise: Noise) -> list[Loss]:
-        """Value, critics and policy."""
-        return [*self.value_losses(batch), self.actor_loss(batch)]
-
-    def value_losses(self, batch: Batch) -> list[Loss]:
-        """L_V, expectile regression on the lesser target critic; L_Q, on r + gamma m V(s')."""
-        cfg, critics = self.config, self.critics
-        states, goals, actions = batch.observations, batch.value_goals, c.flat(batch.actions)
-        scores = critics.aggregate(critics.target_critic(states, goals, actions)).detach()
-        values = self.baseline(states, goals)
-        value_loss = losses.regression.expectile(values, scores, cfg.expectile)
-        following = self.baseline(batch.next_observations, goals).detach()
-        target = batch.rewards + cfg.discount * batch.masks * following
-        q = critics.critic(states, goals, actions)
-        critic_loss = (q - target).square().sum(0).mean()
-        return [
-            c.Loss("value_loss", value_loss, [self.baseline], {"value_mean": values.mean()}),
-            c.Loss("critic_loss", critic_loss, [critics.critic], {"q_mean": q.mean()}),
-        ]
-
-    def actor_loss(self, batch: Batch) -> Loss:
         """Imitation weighted by min(exp(alpha A), 100), or -Q / |Q| and imitation."""
-        cfg, critics = self.config, self.critics
-        states, goals, actions = batch.observations, batch.actor_goals, c.flat(batch.actions)
-        log_prob = self.actor.log_prob(actions, states, goals)
+        cfg, critics, inputs = (
+            self.config,
+            self.values.critics,
+            (batch.observations, batch.actor_goals),
+        )
+        actions = c.flat(batch.actions)
+        log_prob = self.actor.log_prob(actions, *inputs)
         if cfg.extraction == "awr":
-            advantage = critics.aggregate(critics.critic(states, goals, actions))
-            advantage = (advantage - self.baseline(states, goals)).detach()
-            weights = (cfg.alpha * advantage).exp().clamp(max=100.0)
-            return c.Loss("actor_loss", -(weights * log_prob).mean(), [self.actor])
-        chosen = self.actor.mode(states, goals).clamp(-1.0, 1.0)
-        q = critics.aggregate(critics.critic(states, goals, chosen))
-        q_loss = -q.mean() / (q.abs().mean() + self.normaliser_margin).detach()
+            advantage = critics.score(*inputs, actions) - self.values.value(*inputs)
+            weights = (cfg.alpha * advantage.detach()).exp().clamp(max=100.0)
+            return [c.Loss("actor_loss", -(weights * log_prob).mean(), [self.actor])]
+        if self.samples:
+            chosen = self.actor.transform(noise["actor_eps"], *inputs)
+        else:
+            chosen = self.actor.mode(*inputs)
+        scores = critics.score(*inputs, chosen.clamp(-1.0, 1.0))
+        q_loss = losses.policy.ascent(scores, margin=self.normaliser_margin)
         bc_loss = -cfg.alpha * log_prob.mean()
         metrics = {"q_loss": q_loss, "bc_loss": bc_loss}
-        return c.Loss("actor_loss", q_loss + bc_loss, [self.actor], metrics)
+        return [c.Loss("actor_loss", q_loss + bc_loss, [self.actor], metrics)]
 
     def act(self, observations: Tensor, goals: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
         """The policy's mean."""

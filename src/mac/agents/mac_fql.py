@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Self
 from pydantic import Field, model_validator
 
 from mac import components as c
-from mac import losses
 from mac.agents.base import register
 from mac.agents.mac import MAC
 from mac.agents.stages import VALUE
@@ -75,22 +74,15 @@ class MACFQL(MAC):
         )
 
     def improve(self, trajectory: Trajectory, noise: Noise) -> list[Loss]:
-        """Losses alpha L_dist + L_q on all imagined states (H, B).
-
-        L_q is -mean_b q_b / mean_b |q_b|, with q_b the mean over the rollout of Q(s_h, g, clip mu).
-        The critic is frozen; the gradient passes through its action.
-        """
+        """FQL's loss on all imagined states (H, B); its critic's values are averaged over H [F]."""
         states, goals = trajectory.observations[:-1], trajectory.goals[:-1]
-        z = noise["distill_z"]
-        vectors = self.actor(states, goals, z)
-        distill = losses.regression.squared(vectors, self.behaviour.targets(states, goals, z))
-        scores = self.values.critic(states, goals, vectors.clamp(-1.0, 1.0))
-        if not self.config.corrected_normaliser:
-            scores = scores.mean(0)
-        q_loss = -scores.mean() / scores.abs().mean().detach()
-        loss = self.config.distill_weight * distill + q_loss
-        metrics = {"distill_loss": distill, "q_loss": q_loss}
-        return [c.Loss("actor_loss", loss, [self.actor], metrics)]
+
+        def score(vectors: Tensor) -> Tensor:
+            scores = self.values.critic(states, goals, vectors)
+            return scores if self.config.corrected_normaliser else scores.mean(0)
+
+        inputs, weight = (states, goals, noise["distill_z"]), self.config.distill_weight
+        return [self.actor.improvement(self.behaviour, score, inputs, weight)]
 
     rejection = None  # a single sample acts
 

@@ -8,14 +8,18 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "behaviour": ["OneStep"],
         "critics": ["Critics"],
+        "delayed": ["Delayed"],
+        "denoise": ["Diffusion"],
         "dynamics": ["Dynamics"],
         "expansion": ["ValueExpansion"],
         "field": ["VectorField"],
         "values": ["Values"],
         "imagine": ["predict"],
+        "implicit": ["Implicit"],
         "outcome": ["Outcome"],
         "part": ["Composite", "Draw", "Loss", "flat"],
         "select": ["BestOf", "best_of"],
         "soft": ["SoftActor"],
+        "target": ["Tracked"],
     },
 )

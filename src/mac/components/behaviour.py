@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mac.components.field import VectorField
 from mac.components.part import Draw, Loss, Noise, Part, flat
+from mac.losses.policy import ascent
 from mac.losses.regression import squared
 from mac.nets.gaussian import DiagonalGaussian
 from mac.nets.mlp import MLP, Init
@@ -90,6 +91,31 @@ class OneStep(_Policy):
     def forward(self, observations: Tensor, goals: Tensor, noise: Tensor) -> Tensor:
         """Chunk vectors (..., n A), not clipped."""
         return self.onestep(observations, goals, noise)
+
+    def improvement(
+        self,
+        teacher: Flow,
+        score: Callable[[Tensor], Tensor],
+        inputs: tuple[Tensor, Tensor, Tensor],
+        imitation: float,
+        *,
+        normalise: bool = True,
+    ) -> Loss:
+        """Loss alpha L_dist + L_q of FQL: what a critic likes near the teacher's samples.
+
+        Args:
+            teacher: the policy imitated, from the same noise.
+            score: frozen critic's values of chunk vectors (..., n A), which are clipped; the
+                gradient passes through them.
+            inputs: states (..., O), goals (..., G), noise (..., n A).
+            imitation: alpha.
+            normalise: whether L_q is divided by the mean size of the values.
+        """
+        vectors = self(*inputs)
+        distill = squared(vectors, teacher.targets(*inputs))
+        q_loss = ascent(score(vectors.clamp(-1.0, 1.0)), normalise=normalise)
+        metrics = {"distill_loss": distill, "q_loss": q_loss}
+        return Loss("actor_loss", imitation * distill + q_loss, [self], metrics)
 
 
 class DistilledFlow(Part):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from mac.components.target import polyak
 from mac.losses.regression import HEADS
 from mac.nets.ensemble import Scalars
 from mac.nets.mlp import Init
@@ -41,13 +42,15 @@ class Critics(nn.Module):
         """One value (...) of the members' (E, ...): their min, or mean."""
         return scores.amin(0) if self.aggregation == "min" else scores.mean(0)
 
+    def score(self, *inputs: Tensor) -> Tensor:
+        """One value (...) of the critics themselves."""
+        return self.aggregate(self.critic(*inputs))
+
     @torch.no_grad()
     def bootstrap(self, *inputs: Tensor) -> Tensor:
         """Values (B,) by the targets, decoded and then aggregated: constants."""
         return self.aggregate(self.head.decode(self.target_critic(*inputs)))
 
-    @torch.no_grad()
-    def follow(self) -> None:
-        """Polyak step of the targets towards the critics."""
-        online, target = self.critic.parameters(), self.target_critic.parameters()
-        torch._foreach_lerp_(list(target), list(online), self.rate)
+    def follow(self, share: float | Tensor = 1.0) -> None:
+        """Polyak step of the targets towards the critics, at this share of its rate."""
+        polyak(self.target_critic, self.critic, self.rate * share)

@@ -44,15 +44,21 @@ class Loss:
 
 
 class Part(nn.Module):
-    """Base of the parts. All losses are pure functions of parameters, batch and noise."""
+    """Base of the parts. All losses are pure functions of parameters, batch and noise.
+
+    Attributes:
+        period: updates in which each loss and each target has had its turn.
+    """
+
+    period = 1
 
     def noise(self, batch_size: int) -> dict[str, Draw]:
         """Noise that ``losses`` needs for a batch of that size."""
         return {}
 
     def losses(self, batch: Batch, noise: Noise) -> list[Loss]:
-        """Losses of this part on a batch."""
-        raise NotImplementedError
+        """Losses of this part on a batch; none where others train it."""
+        return []
 
     def follow(self) -> None:
         """Move target networks towards the online ones."""
@@ -63,14 +69,14 @@ class Composite(Part):
 
     Args:
         modules: networks and parts by name. The losses of parts come first; what can follow does.
-        losses: the agent's, as of :meth:`Part.losses`.
+        losses: the agent's, as of :meth:`Part.losses`; none where the parts have all.
         noise: what these use, as of :meth:`Part.noise`.
     """
 
     def __init__(
         self,
         modules: Mapping[str, nn.Module],
-        losses: Callable[[Batch, Noise], list[Loss]],
+        losses: Callable[[Batch, Noise], list[Loss]] = lambda batch, noise: [],
         noise: Callable[[int], dict[str, Draw]] = lambda batch_size: {},
     ) -> None:
         super().__init__()

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from mac.components.part import Part, flat
-from mac.nets.mlp import Scalar
 
 
 def best_of(candidates: Tensor, scores: Tensor) -> Tensor:
@@ -18,9 +17,14 @@ def best_of(candidates: Tensor, scores: Tensor) -> Tensor:
 
 
 class BestOf:
-    """Acting rule: N chunks from the behaviour, the critic's favourite."""
+    """Acting rule: N chunks from the behaviour, the critic's favourite.
 
-    def __init__(self, behaviour: Part, critic: Scalar) -> None:
+    Args:
+        behaviour: samples chunks as those of :mod:`mac.components.behaviour` do.
+        critic: scores (...) of states, goals and chunk vectors (..., n A).
+    """
+
+    def __init__(self, behaviour: Part, critic: Callable[..., Tensor]) -> None:
         self.behaviour, self.critic = behaviour, critic
 
     def propose(self, observations: Tensor, goals: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 
-import torch
 from torch import nn
 
+from mac.components.target import polyak
 from mac.nets.mlp import Init, Scalar
 from mac.types import Spaces
 
@@ -33,9 +33,6 @@ class Values(nn.Module):
         dims, generator = (*dims, chunk_length * spaces.action_dim), init.generator("critic")
         self.critic = Scalar(dims, critic_hidden_dims, generator, layer_norm=layer_norm)
 
-    @torch.no_grad()
     def follow(self, rate: float) -> None:
         """Polyak step of the target towards V: target <- rate V + (1 - rate) target."""
-        torch._foreach_lerp_(
-            list(self.target_value.parameters()), list(self.value.parameters()), rate
-        )
+        polyak(self.target_value, self.value, rate)

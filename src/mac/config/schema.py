@@ -378,6 +378,12 @@ class EnsembleConfig(CriticConfig):
     members: Count = Field(2, description="E, critics")
 
 
+class SquaredCriticConfig(CriticConfig):
+    """Value functions and critics that know one loss."""
+
+    loss: Literal["squared"] = Field("squared", description="how values are read and fitted")
+
+
 class ActorConfig(NetworkConfig):
     """Policy of single actions."""
 
@@ -399,6 +405,25 @@ class SoftActorConfig(ActorConfig):
         None, description="nats; None for -target_entropy_multiplier an action coordinate [F]"
     )
     target_entropy_multiplier: float = Field(0.5, description="nats an action coordinate")
+
+
+class DiffusionActorConfig(ActorConfig):
+    """Policy of single actions that is a diffusion; widths are those of residual blocks."""
+
+    diffusion_steps: Count = Field(5, description="T, steps from noise to an action")
+    dropout: float = Field(0.1, ge=0.0, lt=1.0, description="share dropped before each block")
+    time_dims: Annotated[tuple[Count, Count, Count], Field(strict=False)] = Field(
+        (64, 128, 128), description="features of the time, widths of the two layers on them"
+    )
+    average_rate: float = Field(
+        0.001, gt=0.0, le=1.0, description="rate at which the weights that sample follow"
+    )
+
+    @model_validator(mode="after")
+    def _features_come_in_pairs(self) -> Self:
+        if self.time_dims[0] % 2:
+            raise Impossible("time_dims", f"{self.time_dims[0]} features are no cosines and sines")
+        return self
 
 
 class StepConfig(AgentConfig):
@@ -427,3 +452,10 @@ class SubgoalConfig(BaselineConfig):
         description="[C] success means that the goal was reached; [F] also that the trajectory "
         "ended before S steps",
     )
+
+
+class ImplicitConfig(BaselineConfig):
+    """Configuration of an agent of implicit Q-learning, whatever its policy."""
+
+    value: SquaredCriticConfig = SquaredCriticConfig()
+    expectile: float = Field(0.9, gt=0.0, lt=1.0, description="kappa, of the value regression")

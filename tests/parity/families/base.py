@@ -111,9 +111,9 @@ class Family:
         """Actions in a row of the batch."""
         return original.get("action_chunking", 1)
 
-    def batch(self, case: Case, group: str = "batch") -> Batch:
-        """The rows under ``group`` as we take them; absent goals have width zero."""
-        data = case.group(group)
+    def batch(self, case: Case, group: str = "batch", **more: torch.Tensor) -> Batch:
+        """The rows under ``group`` as we take them, and more; absent goals have width zero."""
+        data = case.group(group) | more
         data = {self.fields.get(key, key): array for key, array in data.items()}
         data.pop(None, None)
         length = self.chunk_length(case.original)

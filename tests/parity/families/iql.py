@@ -11,9 +11,9 @@ from .base import Family
 @register("iql")
 class IQL(Family):
     modules = {
-        "critic": ("agent", "critics.critic"),
-        "target_critic": ("agent", "critics.target_critic"),
-        "value": ("agent", "value"),
+        "critic": ("agent", "values.critics.critic"),
+        "target_critic": ("agent", "values.critics.target_critic"),
+        "value": ("agent", "values.value"),
         "actor": ("agent", "actor"),
     }
     options = {
@@ -22,6 +22,7 @@ class IQL(Family):
         "actor_loss": ("extraction",),
         "alpha": ("alpha",),
         "batch_size": ("batch_size",),
+        "const_std": ("actor.unit_std",),
         "discount": ("discount",),
         "expectile": ("expectile",),
         "layer_norm": ("value.layer_norm",),
@@ -29,18 +30,22 @@ class IQL(Family):
         "tau": ("value.polyak_rate",),
         "value_hidden_dims": ("value.hidden_dims",),
     }
-    only = {"encoder": None, "const_std": True}
+    only = {"encoder": None}
 
     def settings(self, original):
         extraction = original["actor_loss"].replace("ddpgbc", "ddpg_bc")
         return super().settings(original) | {"extraction": extraction}
 
+    def noise(self, case):
+        sampled = case.original["actor_loss"] == "ddpgbc" and not case.original["const_std"]
+        return {"actor_eps": case.draw("actor_eps", 2)} if sampled else {}
+
     def forward(self, case, agent, batch, noise):
-        states, goals = batch.observations, batch.value_goals
-        following = agent.baseline(batch.next_observations, goals)
+        states, goals, values = batch.observations, batch.value_goals, agent.values
+        following = values.value(batch.next_observations, goals)
         return self.losses(agent, batch, noise) | {
-            "target_critic": agent.critics.target_critic(states, goals, flat(batch.actions)),
-            "value_predictions": agent.baseline(states, goals),
+            "target_critic": values.critics.target_critic(states, goals, flat(batch.actions)),
+            "value_predictions": values.value(states, goals),
             "critic_target": batch.rewards + agent.config.discount * batch.masks * following,
         }
 

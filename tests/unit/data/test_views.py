@@ -8,7 +8,7 @@ from mac.config.schema import ActorGoals, GoalMixture, ValueGoals
 from mac.data.build import build
 from mac.data.normalize import Normalizer
 from mac.data.store import Store
-from mac.data.views import Chunks, Rotation, Windows
+from mac.data.views import Chunks, Rotation, Steps, Windows
 from mac.errors import ConfigError, DataError
 from tests.specs import POINTMASS
 
@@ -237,3 +237,17 @@ def test_all_shards_at_once_are_drawn_by_their_size(two_shards):
 def test_a_store_that_does_not_know_its_files_says_so(two_shards):
     with pytest.raises(DataError, match="does not tell its raw files apart"):
         replace(two_shards, files=()).shards()
+
+
+def test_next_actions_run_over_the_ends_of_episodes_and_say_so(split, identity):
+    view = Steps(split, identity, 1, 0.9, "reward", 1, task_masks=True, all_anchors=True)
+    rows = slow_anchors(split, 0)  # every step, in the order of the regular data
+    assert view.anchors.all().tolist() == rows
+    batch = view.batch(view.anchors.all())
+    following = [*rows[1:], rows[-1]]
+    assert np.array_equal(batch.next_actions, split.actions[following])
+    same = [other == row + 1 for row, other in zip(rows, following, strict=True)]
+    assert batch.continues.tolist() == [float(flag) for flag in same]
+    assert batch.continues.dtype == np.float32
+    assert same.count(False) == len(split.starts)
+    assert np.array_equal(batch.masks, split.masks[0][rows])

@@ -72,4 +72,8 @@ class Steps(Transitions):
         episodes = np.searchsorted(self._ends, anchors)
         last = anchors == self._ends[episodes]
         rows = np.where(last, self._following[episodes], anchors + 1)
-        return TransitionBatch(**vars(batch), next_actions=self._split.actions[rows])
+        return TransitionBatch(
+            **vars(batch),
+            next_actions=self._split.actions[rows],
+            continues=(~last).astype(np.float32),
+        )
