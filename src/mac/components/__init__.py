@@ -14,6 +14,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "imagine": ["predict"],
         "outcome": ["Outcome"],
         "part": ["Composite", "Draw", "Loss", "flat"],
-        "select": ["BestOf"],
+        "select": ["BestOf", "best_of"],
+        "soft": ["SoftActor"],
     },
 )

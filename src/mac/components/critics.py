@@ -42,6 +42,11 @@ class Critics(nn.Module):
         return scores.amin(0) if self.aggregation == "min" else scores.mean(0)
 
     @torch.no_grad()
+    def bootstrap(self, *inputs: Tensor) -> Tensor:
+        """Values (B,) by the targets, decoded and then aggregated: constants."""
+        return self.aggregate(self.head.decode(self.target_critic(*inputs)))
+
+    @torch.no_grad()
     def follow(self) -> None:
         """Polyak step of the targets towards the critics."""
         online, target = self.critic.parameters(), self.target_critic.parameters()

@@ -364,8 +364,27 @@ class CriticConfig(NetworkConfig, BootstrapConfig):
     )
 
 
+class EnsembleConfig(CriticConfig):
+    """Critics whose number may be chosen."""
+
+    members: Count = Field(2, description="E, critics")
+
+
 class ActorConfig(NetworkConfig):
     """Policy of single actions."""
+
+
+class SoftActorConfig(ActorConfig):
+    """Gaussian policy that is paid for its entropy."""
+
+    squash: bool = Field(True, description="an action is the tanh of a sample [F]")
+    state_dependent_std: bool = Field(
+        True, description="the spread depends on the state [F]; one free vector otherwise"
+    )
+    target_entropy: float | None = Field(
+        None, description="nats; None for -target_entropy_multiplier an action coordinate [F]"
+    )
+    target_entropy_multiplier: float = Field(0.5, description="nats an action coordinate")
 
 
 class StepConfig(AgentConfig):
@@ -382,4 +401,15 @@ class BaselineConfig(StepConfig):
 
     checkpoint_every: Count | None = Field(
         None, description="updates between evaluated checkpoints; None for the last only"
+    )
+
+
+class SubgoalConfig(BaselineConfig):
+    """Configuration of an agent that learns from several steps at once, in goal mode."""
+
+    subgoal_steps: Count = Field(25, description="S, environment steps, at most, of one backup")
+    exact_success: bool = Field(
+        False,
+        description="[C] success means that the goal was reached; [F] also that the trajectory "
+        "ended before S steps",
     )

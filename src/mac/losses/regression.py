@@ -19,9 +19,14 @@ def expectile(prediction: Tensor, target: Tensor, level: float) -> Tensor:
     return (weights * difference.square()).mean()
 
 
+def cross_entropies(logits: Tensor, labels: Tensor) -> Tensor:
+    """Binary cross-entropies (...) of logits against labels (...) (algorithms.md 0.5)."""
+    return -(labels * F.logsigmoid(logits) + (1.0 - labels) * F.logsigmoid(-logits))
+
+
 def binary_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
-    """Mean binary cross-entropy of logits against labels in [0, 1] (algorithms.md 0.5)."""
-    return -(labels * F.logsigmoid(logits) + (1.0 - labels) * F.logsigmoid(-logits)).mean()
+    """Mean binary cross-entropy of logits against labels in [0, 1]."""
+    return cross_entropies(logits, labels).mean()
 
 
 class SquaredHead:
@@ -31,6 +36,11 @@ class SquaredHead:
     def decode(raw: Tensor) -> Tensor:
         """Values of raw outputs."""
         return raw
+
+    @staticmethod
+    def errors(raw: Tensor, target: Tensor) -> Tensor:
+        """Squared differences (...) of raw outputs (...) and target values."""
+        return (raw - target).square()
 
     @staticmethod
     def loss(raw: Tensor, target: Tensor) -> Tensor:
@@ -45,6 +55,11 @@ class LogitHead:
     def decode(raw: Tensor) -> Tensor:
         """Values of raw outputs."""
         return torch.sigmoid(raw)
+
+    @staticmethod
+    def errors(raw: Tensor, target: Tensor) -> Tensor:
+        """Cross-entropies (...) of raw outputs (...) against target values, taken as they are."""
+        return cross_entropies(raw, target)
 
     @staticmethod
     def loss(raw: Tensor, target: Tensor) -> Tensor:

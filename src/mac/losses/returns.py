@@ -1,4 +1,4 @@
-"""Returns of imagined trajectories."""
+"""Returns of imagined trajectories, and what returns can be."""
 
 from __future__ import annotations
 
@@ -32,3 +32,16 @@ def lambda_returns(
         result = rewards[h] + discount * masks[h] * result
         returns.append(result)
     return torch.stack(returns[::-1])
+
+
+def within_goal_range(values: Tensor, discount: float, *, negative: bool) -> Tensor:
+    """Values (...) clipped to the returns that goals allow.
+
+    Args:
+        values: estimates of returns.
+        discount: per environment step.
+        negative: rewards are -1 until success, so that returns lie in [-1 / (1 - discount), 0];
+            otherwise 1 at success, and returns lie in [0, 1].
+    """
+    low, high = (-1.0 / (1.0 - discount), 0.0) if negative else (0.0, 1.0)
+    return values.clamp(low, high)
