@@ -31,6 +31,7 @@ SMALL = {
     "behaviour": {"hidden_dims": [8], "flow_steps": 2},
     "value": {"hidden_dims": [8], "critic_hidden_dims": [8], "rollout_length": 2},
     "actor.hidden_dims": [8],
+    "rollout_length": 2,
     "evaluate.num_candidates": 3,
 }
 PLAIN = {f"{section}.layer_norm": False for section in ("model", "heads", "behaviour", "value")}
@@ -48,6 +49,10 @@ VARIANTS = {
     ),
     "mac_fql_corrected": ("mac_fql", {"corrected_discount": True, "corrected_normaliser": True}),
     "iql_ddpg_bc": ("iql", {"extraction": "ddpg_bc"}),
+    "leq_repeated": (
+        "leq",
+        {"rollouts": 2, "corrected_members": True, "actor.squash": False, "td_lambda": 0.5},
+    ),
     "mac_fql_bf16": ("mac_fql", {"compute.precision": "bf16"}),
     "flow_bc_flow": ("flow_bc", {"act_by": "flow"}),
 }
