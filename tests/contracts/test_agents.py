@@ -31,6 +31,7 @@ SMALL = {
     "behaviour": {"hidden_dims": [8], "flow_steps": 2},
     "value": {"hidden_dims": [8], "critic_hidden_dims": [8], "rollout_length": 2},
     "actor": {"hidden_dims": [8], "flow_steps": 2, "diffusion_steps": 2, "time_dims": [4, 4, 4]},
+    "rollout_length": 2,
     "evaluate.num_candidates": 3,
 }
 PLAIN = {f"{section}.layer_norm": False for section in ("model", "heads", "behaviour", "value")}
@@ -74,6 +75,10 @@ VARIANTS = {
     "fql_min": (
         "fql",
         {"value.aggregation": "min", "normalise_q": True, "value.layer_norm": False},
+    ),
+    "leq_repeated": (
+        "leq",
+        {"rollouts": 2, "corrected_members": True, "actor.squash": False, "td_lambda": 0.5},
     ),
     "mac_fql_bf16": ("mac_fql", {"compute.precision": "bf16"}),
     "flow_bc_flow": ("flow_bc", {"act_by": "flow"}),

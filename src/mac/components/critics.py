@@ -1,4 +1,4 @@
-"""An ensemble of critics of single actions, with the slowly following targets."""
+"""Critics of single actions, one or an ensemble, with the slowly following targets."""
 
 from __future__ import annotations
 
@@ -11,32 +11,52 @@ from torch import Tensor, nn
 from mac.components.target import polyak
 from mac.losses.regression import HEADS
 from mac.nets.ensemble import Scalars
-from mac.nets.mlp import Init
+from mac.nets.mlp import Init, Scalar
 
 if TYPE_CHECKING:
-    from mac.config.schema import CriticConfig
+    from mac.config.schema import CriticConfig, FollowedConfig
 
 
-class Critics(nn.Module):
-    """Q_e(...), e = 1 ... E, and their targets.
+class Critic(nn.Module):
+    """Q(...) and its target.
 
     Args:
         in_dims: widths of what a critic sees: state, goal, action, in the original's order.
-        config: widths, loss, aggregation, rate of the targets.
+        config: widths, rate of the target.
         init: source of the initial parameters.
-        members: E.
+        members: E, for values (E, ...) of an ensemble; None for a single critic's values (...).
     """
+
+    def __init__(
+        self,
+        in_dims: tuple[int, ...],
+        config: FollowedConfig,
+        init: Init,
+        members: int | None = None,
+    ) -> None:
+        super().__init__()
+        shape, generator = (in_dims, config.hidden_dims), init.generator("critic")
+        self.critic = (
+            Scalar(*shape, generator, layer_norm=config.layer_norm)
+            if members is None
+            else Scalars(*shape, members, generator, layer_norm=config.layer_norm)
+        )
+        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
+        self.rate = config.polyak_rate
+
+    def follow(self, share: float | Tensor = 1.0) -> None:
+        """Polyak step of the target towards the critic, at this share of its rate."""
+        polyak(self.target_critic, self.critic, self.rate * share)
+
+
+class Critics(Critic):
+    """Q_e(...), e = 1 ... E, and their targets; ``config`` tells loss and aggregation too."""
 
     def __init__(
         self, in_dims: tuple[int, ...], config: CriticConfig, init: Init, members: int = 2
     ) -> None:
-        super().__init__()
-        generator = init.generator("critic")
-        shape = (in_dims, config.hidden_dims, members, generator)
-        self.critic = Scalars(*shape, layer_norm=config.layer_norm)
-        self.target_critic = copy.deepcopy(self.critic).requires_grad_(False)
-        self.rate, self.aggregation = config.polyak_rate, config.aggregation
-        self.head = HEADS[config.loss]
+        super().__init__(in_dims, config, init, members)
+        self.aggregation, self.head = config.aggregation, HEADS[config.loss]
 
     def aggregate(self, scores: Tensor) -> Tensor:
         """One value (...) of the members' (E, ...): their min, or mean."""
@@ -50,7 +70,3 @@ class Critics(nn.Module):
     def bootstrap(self, *inputs: Tensor) -> Tensor:
         """Values (B,) by the targets, decoded and then aggregated: constants."""
         return self.aggregate(self.head.decode(self.target_critic(*inputs)))
-
-    def follow(self, share: float | Tensor = 1.0) -> None:
-        """Polyak step of the targets towards the critics, at this share of its rate."""
-        polyak(self.target_critic, self.critic, self.rate * share)

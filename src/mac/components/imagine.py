@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor
 
 from mac.components.dynamics import Dynamics
 from mac.components.select import Acting
+
+Model = Callable[..., Tensor]  # next states (B, O) of states (B, O), chunks (B, n, A) and noise
 
 
 @dataclass(frozen=True)
@@ -27,23 +30,33 @@ class Trajectory:
 
 
 def imagine(
-    model: Dynamics,
+    model: Model,
     act: Acting,
     start: Tensor,
     goals: Tensor,
-    noise: Tensor,
+    noise: Iterable[Tensor],
     first: Tensor | None = None,
+    *,
+    model_noise: Sequence[Tensor] = (),
 ) -> Trajectory:
-    """Trajectory from start states (B, O) with goals (B, G); noise (H, ...) feeds the acting rule.
+    """Trajectory of H steps; states are not clipped and rollouts do not stop at success.
 
-    ``first``, chunks (B, n, A), is taken in the first step instead of the acting rule's own. States
-    are not clipped and rollouts do not stop at success. Call it without gradients.
+    With gradients enabled it is differentiable in whatever the model and the acting rule are.
+
+    Args:
+        model: dynamics.
+        act: acting rule.
+        start: (B, O).
+        goals: (B, G).
+        noise: (H, ...), what the acting rule uses at each step.
+        first: chunks (B, n, A), taken in the first step instead of the acting rule's own.
+        model_noise: tensors (H, ...), what a stochastic model uses at each step, in its own order.
     """
     state, states, chunks = start, [start], []
     for step, step_noise in enumerate(noise):
         given = first is not None and step == 0
         chunk = first if given else act(state, goals, step_noise)
-        state = model(state, chunk)
+        state = model(state, chunk, *(array[step] for array in model_noise))
         chunks.append(chunk)
         states.append(state)
     observations = torch.stack(states)

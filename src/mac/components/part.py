@@ -15,13 +15,22 @@ Noise = Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class Draw:
-    """Shape and distribution (``normal`` or ``uniform`` in [0, 1)) of one noise array."""
+    """Shape and distribution of one noise array.
+
+    Attributes:
+        shape: of the array.
+        kind: ``normal``, ``uniform`` in [0, 1), or ``index``, uniform in 0 ... ``below`` - 1.
+        below: number of indices.
+    """
 
     shape: tuple[int, ...]
     kind: str = "normal"
+    below: int = 0
 
     def sample(self, generator: torch.Generator, device: torch.device) -> Tensor:
-        """One sample, float32."""
+        """One sample, float32; int64 for indices."""
+        if self.kind == "index":
+            return torch.randint(self.below, self.shape, generator=generator, device=device)
         draw = torch.randn if self.kind == "normal" else torch.rand
         return draw(self.shape, generator=generator, device=device)
 

@@ -147,16 +147,21 @@ class NetworkConfig(Model):
     layer_norm: bool = Field(True, description="normalise every hidden layer [F]")
 
 
-class BootstrapConfig(Model):
-    """Values that are learnt from values."""
+class TargetConfig(Model):
+    """Values that a target follows."""
 
     polyak_rate: float = Field(
         0.005, gt=0.0, le=1.0, description="rate at which the target value follows"
     )
-    loss: Literal["squared", "bce"] = Field("squared", description="how values are read and fitted")
     lagged_target: bool = Field(
         True, description="target follows the value from before the update [F]; after it [C]"
     )
+
+
+class BootstrapConfig(TargetConfig):
+    """Values that are learnt from values."""
+
+    loss: Literal["squared", "bce"] = Field("squared", description="how values are read and fitted")
 
 
 class StageConfig(NetworkConfig):
@@ -362,6 +367,16 @@ class ChunkedConfig(AgentConfig):
     heads: HeadsConfig = HeadsConfig()
     behaviour: BehaviourConfig = BehaviourConfig()
     value: ValueConfig = ValueConfig()
+
+
+class GaussianEnsembleConfig(NetworkConfig):
+    """Dynamics that are an ensemble of Gaussians."""
+
+    members: Count = Field(7, description="E, models")
+
+
+class FollowedConfig(NetworkConfig, TargetConfig):
+    """A critic of single actions that a target follows."""
 
 
 class CriticConfig(NetworkConfig, BootstrapConfig):

@@ -12,11 +12,19 @@ def squared(prediction: Tensor, target: Tensor) -> Tensor:
     return (prediction - target).square().mean()
 
 
+def expectile_weights(prediction: Tensor, target: Tensor, level: float) -> Tensor:
+    """Weights (...): level where target > prediction (...), else 1 - level."""
+    return torch.where(target > prediction, level, 1.0 - level)
+
+
+def expectile_errors(prediction: Tensor, target: Tensor, level: float) -> Tensor:
+    """Squared differences (...) of prediction and target (...), by ``expectile_weights``."""
+    return expectile_weights(prediction, target, level) * (target - prediction).square()
+
+
 def expectile(prediction: Tensor, target: Tensor, level: float) -> Tensor:
-    """Mean of w (target - prediction)^2, w = level where target >= prediction, else 1 - level."""
-    difference = target - prediction
-    weights = torch.where(difference >= 0.0, level, 1.0 - level)
-    return (weights * difference.square()).mean()
+    """Mean of ``expectile_errors``: at its minimum the prediction is the target's expectile."""
+    return expectile_errors(prediction, target, level).mean()
 
 
 def cross_entropies(logits: Tensor, labels: Tensor) -> Tensor:

@@ -45,3 +45,42 @@ def within_goal_range(values: Tensor, discount: float, *, negative: bool) -> Ten
     """
     low, high = (-1.0 / (1.0 - discount), 0.0) if negative else (0.0, 1.0)
     return values.clamp(low, high)
+
+
+def future_shares(length: int, td_lambda: float) -> list[float]:
+    """Share of the future in a return that averages over horizons, at steps 0 ... H - 1.
+
+    With lambda = 1 every horizon from 0 to H - h counts the same at step h (algorithms.md 8).
+    """
+    shares, count = [], 1.0
+    for _ in range(length):
+        shares.append(td_lambda * count / (1.0 + td_lambda * count))
+        count = 1.0 + td_lambda * count
+    return shares[::-1]
+
+
+def averaged_returns(
+    rewards: Tensor, alive: Tensor, values: Tensor, discount: float, td_lambda: float
+) -> Tensor:
+    """Averages of the returns over all horizons, LEQ's normalised lambda-returns (algorithms.md 8).
+
+    G_h = (1 - f_h) Q_h + f_h (W_h r_h + discount W_{h+1} G_{h+1}), G_H = Q_H, where f_h is the
+    share of the future, lambda c / (1 + lambda c) with c = 1, 1 + lambda c, ... backwards from the
+    end. The survival W stands at every level [F]; once it is 0 it stays 0.
+
+    Args:
+        rewards: r, (H, B).
+        alive: W, (H + 1, B), 1 until a predicted success, 0 after it.
+        values: Q of states and actions, (H + 1, B).
+        discount: per step.
+        td_lambda: lambda in [0, 1].
+
+    Returns:
+        (H + 1, B).
+    """
+    returns = [values[-1]]
+    shares = future_shares(len(rewards), td_lambda)
+    for h in reversed(range(len(rewards))):
+        future = alive[h] * rewards[h] + discount * alive[h + 1] * returns[-1]
+        returns.append((1.0 - shares[h]) * values[h] + shares[h] * future)
+    return torch.stack(returns[::-1])

@@ -59,6 +59,8 @@ class Family:
         fields: key under ``batch/`` -> field of ours, where the names differ; None where unused.
         draws: our noise -> meaning of the original's and number of axes (see ``Case.draw``).
         names: our loss or metric -> the original's, where the names differ.
+        cancelling: quantity that is a sum of terms of both signs -> key of ``forward`` under which
+            the sum of the terms' sizes is: what float32 loses is a share of these, not of the sum.
         gradients: groups of gradients -> modules that have none, beside the targets.
         steps: numbers of updates after which the files hold the parameters.
     """
@@ -73,6 +75,7 @@ class Family:
     fields: Mapping[str, str | None] = {}
     draws: Mapping[str, tuple[str, int]] = {}
     names: Mapping[str, str] = {}
+    cancelling: Mapping[str, str] = {}
     gradients: Mapping[str, tuple[str, ...]] = {"grad": ()}
     steps: tuple[int, ...] = (1, 3)
 

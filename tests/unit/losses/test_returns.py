@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mac.losses.returns import lambda_returns
+from mac.losses.returns import averaged_returns, lambda_returns
 
 
 def advantage_form(rewards, masks, values, discount, td_lambda):
@@ -46,3 +46,39 @@ def test_by_hand():
 def test_success_cuts_the_future():
     rewards, masks = torch.tensor([[0.0], [5.0]]), torch.tensor([[0.0], [1.0]])
     assert lambda_returns(rewards, masks, torch.tensor([[9.0]]), 0.9, 1.0)[0].item() == 0.0
+
+
+def written_out(rewards, alive, values, discount, td_lambda):
+    """Algorithms.md 8, line by line."""
+    returns, count = [values[-1]], 1.0
+    for h in reversed(range(len(rewards))):
+        received = alive[h] * rewards[h] + alive[h + 1] * discount * returns[0]
+        mixed = values[h] + td_lambda * count * received
+        returns.insert(0, mixed / (1.0 + td_lambda * count))
+        count = 1.0 + td_lambda * count
+    return torch.stack(returns)
+
+
+@pytest.mark.parametrize("td_lambda", [0.0, 0.5, 0.95, 1.0])
+def test_averages_as_written(trajectory, td_lambda):
+    rewards, masks, values = trajectory
+    alive = torch.cat([torch.ones(1, 5), masks]).cumprod(0)
+    found = averaged_returns(rewards, alive, values, 0.9, td_lambda)
+    expected = written_out(rewards, alive, values, 0.9, td_lambda)
+    torch.testing.assert_close(found, expected)
+
+
+def test_lambda_one_averages_the_returns_of_all_horizons_alike(trajectory):
+    rewards, _, values = trajectory
+    found = averaged_returns(rewards, torch.ones(7, 5), values, 0.9, 1.0)
+    for h in range(7):
+        horizons = []
+        for k in range(7 - h):
+            received = sum(0.9**i * rewards[h + i] for i in range(k))
+            horizons.append(received + 0.9**k * values[h + k])
+        torch.testing.assert_close(found[h], torch.stack(horizons).mean(0))
+
+
+def test_lambda_zero_is_the_value_itself(trajectory):
+    rewards, _, values = trajectory
+    assert torch.equal(averaged_returns(rewards, torch.ones(7, 5), values, 0.9, 0.0), values)
