@@ -14,7 +14,7 @@ from mac.data.store import Split
 from mac.data.views import VIEWS
 from mac.errors import TrainingError
 from mac.nets.mlp import Init
-from mac.planning.experiment import AgentFile, _read, find
+from mac.planning.experiment import find, read_agent
 from mac.rng import stream
 from mac.stopping import UNFINISHED, Deadline, Interrupted
 from mac.training import checkpoint
@@ -26,11 +26,13 @@ SMALL = {
     "steps": 6,
     "batch_size": 8,
     "chunk_length": 3,
+    "outcome_length": 4,
     "model.hidden_dims": [8],
     "heads.hidden_dims": [8],
     "behaviour": {"hidden_dims": [8], "flow_steps": 2},
     "value": {"hidden_dims": [8], "critic_hidden_dims": [8], "rollout_length": 2},
     "actor.hidden_dims": [8],
+    "dynamics.hidden_dims": [8],
     "evaluate.num_candidates": 3,
 }
 PLAIN = {f"{section}.layer_norm": False for section in ("model", "heads", "behaviour", "value")}
@@ -48,6 +50,11 @@ VARIANTS = {
     ),
     "mac_fql_corrected": ("mac_fql", {"corrected_discount": True, "corrected_normaliser": True}),
     "iql_ddpg_bc": ("iql", {"extraction": "ddpg_bc"}),
+    "fmpc_corrected": (
+        "fmpc",
+        {"value.loss": "bce", "value.corrected_critic": True, "first_return": True},
+    ),
+    "fmpc_independent": ("fmpc", {"independent_noise": True, "chunk_length": 1}),
     "mac_fql_bf16": ("mac_fql", {"compute.precision": "bf16"}),
     "flow_bc_flow": ("flow_bc", {"act_by": "flow"}),
 }
@@ -73,7 +80,7 @@ def build(name, mode, seed=0):
     cls, path = registry()[agent], find("agents", agent)
     layers = [
         Layer.of("built in", {"agent": agent, "mode": mode}),
-        Layer.of(str(path), _read(path, AgentFile).set),
+        *read_agent(cls).layers(path, mode),
         Layer.of("test", SMALL, shared=True),
         Layer.of("variant", values),
     ]
@@ -202,7 +209,7 @@ def test_gradients_are_those_of_the_sum_of_all_losses(name, mode):
 def test_an_update_moves_what_it_trains_and_nothing_else(name, mode, together):
     agent = build(name, mode)
     lagged = agent.config.lagged_target
-    rate = agent.config.value.polyak_rate if hasattr(agent.config, "value") else None
+    rate = getattr(getattr(agent.config, "value", None), "polyak_rate", None)
     last = list(agent.parts)[-1]
     parts = list(agent.parts.values()) if together else [agent.parts[last]]
     update = Update(parts, adam(parts, OPTIMISER), lagged_target=lagged)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,10 @@ from mac.data.build import column_statistics, compact, episode_index
 from mac.data.goals import goal_rows
 from mac.data.normalize import Normalizer
 from mac.data.store import Split
-from mac.data.views import Anchors, Chunks
+from mac.data.views import Anchors, Chunks, Outcomes
 
 # Batches of samplers that do not exist yet, and the agents that will bring them.
-LATER = {"hgc": ("ngcsac_bc", "sharsa"), "ac_fmpc": ("fmpc",), "acgc_fmpc": ("fmpc",)}
+LATER = {"hgc": ("ngcsac_bc", "sharsa")}
 DRAWS = 1_000_000
 STATISTICAL = 3e-3
 
@@ -72,8 +73,10 @@ class Case:
             geometric=self.config[f"{who}_geom_sample"],
         )
 
-    def chunks(self, mode: str, length: int | None = None, **options: bool) -> Chunks:
-        return Chunks(
+    def chunks(
+        self, mode: str, length: int | None = None, kind: type[Chunks] = Chunks, **options: Any
+    ) -> Chunks:
+        return kind(
             self.split,
             self.normalizer,
             length or self.config["action_chunking"],
@@ -156,6 +159,26 @@ def test_batches(case, name):
         close(batch.actor_goals, case[f"{name}/actor_goals"])
     close(batch.actions.reshape(len(anchors), -1), case[f"{name}/actions"])
     for key in ("observations", "next_observations", "rewards", "masks"):
+        close(getattr(batch, key), case[f"{name}/{key}"])
+
+
+@pytest.mark.parametrize("name", ["ac_fmpc", "acgc_fmpc"])
+def test_batches_of_outcomes(case, name):
+    """First actions, all states that follow, returns to go; the original stacks the states."""
+    anchors, negative = case[f"{name}_in/anchor"], (case[f"{name}/rewards"] < 0).any()
+    if name == "ac_fmpc":
+        batch = case.chunks("reward", kind=Outcomes).batch(anchors)
+    else:
+        goals = [case[f"{name}_in/{who}_goal_index"] for who in ("value", "actor")]
+        view = case.chunks("goal", kind=Outcomes, negative=negative)
+        batch = view.batch(anchors, *goals)
+        close(batch.value_goals, case[f"{name}/value_goals"])
+        close(batch.actor_goals, case[f"{name}/actor_goals"])
+    close(batch.actions.reshape(len(anchors), -1), case[f"{name}/actions"])
+    close(batch.outcomes.reshape(len(anchors), -1), case[f"{name}/next_observations"])
+    close(batch.next_observations, batch.outcomes[:, -1])
+    close(batch.returns_to_go, np.atleast_2d(case[f"{name}/returns_to_go"]))
+    for key in ("observations", "rewards", "masks"):
         close(getattr(batch, key), case[f"{name}/{key}"])
 
 

@@ -9,11 +9,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "behaviour": ["OneStep"],
         "critics": ["Critics"],
         "dynamics": ["Dynamics"],
+        "futures": ["Futures"],
         "expansion": ["ValueExpansion"],
         "values": ["Values"],
         "imagine": ["predict"],
         "outcome": ["Outcome"],
         "part": ["Composite", "Draw", "Loss", "flat"],
-        "select": ["BestOf"],
+        "select": ["BestOf", "best_of"],
     },
 )

@@ -59,6 +59,8 @@ class Family:
         fields: key under ``batch/`` -> field of ours, where the names differ; None where unused.
         draws: our noise -> meaning of the original's and number of axes (see ``Case.draw``).
         names: our loss or metric -> the original's, where the names differ.
+        decoded: quantities that a file may hold as logits or as what they mean, where values are
+            logits; README.md of the cases leaves it open.
         gradients: groups of gradients -> modules that have none, beside the targets.
         steps: numbers of updates after which the files hold the parameters.
     """
@@ -73,6 +75,7 @@ class Family:
     fields: Mapping[str, str | None] = {}
     draws: Mapping[str, tuple[str, int]] = {}
     names: Mapping[str, str] = {}
+    decoded: tuple[str, ...] = ()
     gradients: Mapping[str, tuple[str, ...]] = {"grad": ()}
     steps: tuple[int, ...] = (1, 3)
 
@@ -111,11 +114,15 @@ class Family:
         """Actions in a row of the batch."""
         return original.get("action_chunking", 1)
 
+    def arrays(self, case: Case, group: str) -> Tensors:
+        """The arrays under ``group`` by our names."""
+        data = {self.fields.get(key, key): array for key, array in case.group(group).items()}
+        data.pop(None, None)
+        return data
+
     def batch(self, case: Case, group: str = "batch") -> Batch:
         """The rows under ``group`` as we take them; absent goals have width zero."""
-        data = case.group(group)
-        data = {self.fields.get(key, key): array for key, array in data.items()}
-        data.pop(None, None)
+        data = self.arrays(case, group)
         length = self.chunk_length(case.original)
         data["actions"] = data["actions"].unflatten(-1, (length, -1))
         for goals in ("value_goals", "actor_goals"):
@@ -145,7 +152,8 @@ class Family:
 
     def readings(self, case: Case, name: str, value: torch.Tensor) -> list[torch.Tensor]:
         """The forms in which a file may hold a quantity."""
-        return [value]
+        logits = case.original.get("value_loss") == "bce" and name in self.decoded
+        return [value, torch.sigmoid(value)] if logits else [value]
 
     def differentiate(self, update: Update, batch: Batch, noise: Tensors, group: str) -> None:
         """Sets the gradients that ``group`` holds, before any update."""
