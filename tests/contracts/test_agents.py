@@ -14,7 +14,7 @@ from mac.data.store import Split
 from mac.data.views import VIEWS
 from mac.errors import TrainingError
 from mac.nets.mlp import Init
-from mac.planning.experiment import AgentFile, _read, find
+from mac.planning.experiment import find, read_agent
 from mac.rng import stream
 from mac.stopping import UNFINISHED, Deadline, Interrupted
 from mac.training import checkpoint
@@ -26,12 +26,14 @@ SMALL = {
     "steps": 6,
     "batch_size": 8,
     "chunk_length": 3,
+    "outcome_length": 4,
     "model.hidden_dims": [8],
     "heads.hidden_dims": [8],
     "behaviour": {"hidden_dims": [8], "flow_steps": 2},
     "value": {"hidden_dims": [8], "critic_hidden_dims": [8], "rollout_length": 2},
     "actor": {"hidden_dims": [8], "flow_steps": 2, "diffusion_steps": 2, "time_dims": [4, 4, 4]},
     "rollout_length": 2,
+    "dynamics.hidden_dims": [8],
     "evaluate.num_candidates": 3,
 }
 PLAIN = {f"{section}.layer_norm": False for section in ("model", "heads", "behaviour", "value")}
@@ -80,6 +82,11 @@ VARIANTS = {
         "leq",
         {"rollouts": 2, "corrected_members": True, "actor.squash": False, "td_lambda": 0.5},
     ),
+    "fmpc_corrected": (
+        "fmpc",
+        {"value.loss": "bce", "value.corrected_critic": True, "first_return": True},
+    ),
+    "fmpc_independent": ("fmpc", {"independent_noise": True, "chunk_length": 1}),
     "mac_fql_bf16": ("mac_fql", {"compute.precision": "bf16"}),
     "flow_bc_flow": ("flow_bc", {"act_by": "flow"}),
 }
@@ -106,7 +113,7 @@ def build(name, mode, seed=0, **own):
     cls, path = registry()[agent], find("agents", agent)
     layers = [
         Layer.of("built in", {"agent": agent, "mode": mode}),
-        Layer.of(str(path), _read(path, AgentFile).set),
+        *read_agent(cls).layers(path, mode),
         Layer.of("test", SMALL, shared=True),
         Layer.of("variant", {**values, **own}),
     ]

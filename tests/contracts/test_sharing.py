@@ -11,6 +11,7 @@ import yaml
 from mac.agents.base import Agent, register, registry
 from mac.agents.mac import MAC
 from mac.agents.stages import MODEL
+from mac.config.load import flatten, sections
 from mac.errors import ConfigError
 from mac.nets.mlp import Init
 from mac.planning.plan import Plan
@@ -31,11 +32,20 @@ SMALL = {
     "steps": 6,
     "batch_size": 8,
     "chunk_length": 3,
+    "outcome_length": 4,
     "model.hidden_dims": [8],
     "heads.hidden_dims": [8],
     "behaviour.hidden_dims": [8],
+    "actor.hidden_dims": [8],
+    "dynamics.hidden_dims": [8],
     "value": {"hidden_dims": [8], "critic_hidden_dims": [8], "rollout_length": 2},
 }
+
+
+def small(agents):
+    """What ``SMALL`` says to some of the agents."""
+    known = {key for name in agents for key in sections(registry()[name].Config)}
+    return {key: value for key, value in flatten(SMALL, "test") if key in known}
 
 
 @pytest.fixture
@@ -54,7 +64,7 @@ def plan(tmp_path, monkeypatch):
             "suites": {mode: {"pointmass": [1]}},
             "agents": dict.fromkeys(agents),
             "seeds": [0],
-            "set": {**SMALL, "schedule": schedule},
+            "set": {**small(agents), "schedule": schedule},
         }
         (tmp_path / "suites" / f"{mode}.yaml").write_text(yaml.safe_dump(suite))
         (tmp_path / "experiments" / f"{name}.yaml").write_text(yaml.safe_dump(experiment))

@@ -323,6 +323,11 @@ class AgentConfig(Model):
         )
 
     @property
+    def spans(self) -> dict[str, int]:
+        """Environment steps of one episode that a row of a batch needs, by the key that says so."""
+        return {"chunk_length": self.chunk_length}
+
+    @property
     def lagged_target(self) -> bool:
         """Whether target networks follow the parameters from before the update [F]."""
         return getattr(getattr(self, "value", None), "lagged_target", True)
@@ -353,8 +358,8 @@ class AgentConfig(Model):
         return self
 
 
-class ChunkedConfig(AgentConfig):
-    """Configuration of the agents that share MAC's stages."""
+class ChunksConfig(AgentConfig):
+    """Configuration of an agent that learns from chunks of the data."""
 
     chunk_length: Count = Field(10, description="n, environment steps")
     chunk_reward: Literal["mean", "sum"] = Field(
@@ -363,6 +368,11 @@ class ChunkedConfig(AgentConfig):
     task_masks: bool = Field(
         False, description="[C] reward mode's mask is 0 where the task is solved"
     )
+
+
+class ChunkedConfig(ChunksConfig):
+    """Configuration of the agents that share MAC's stages."""
+
     model: ModelConfig = ModelConfig()
     heads: HeadsConfig = HeadsConfig()
     behaviour: BehaviourConfig = BehaviourConfig()
@@ -450,12 +460,16 @@ class StepConfig(AgentConfig):
         return 1
 
 
-class BaselineConfig(StepConfig):
+class WholeConfig(AgentConfig):
     """Configuration of an agent of one stage, ``agent``: its networks learn together."""
 
     checkpoint_every: Count | None = Field(
         None, description="updates between evaluated checkpoints; None for the last only"
     )
+
+
+class BaselineConfig(StepConfig, WholeConfig):
+    """Configuration of an agent of one stage that acts one step at a time."""
 
 
 class SubgoalConfig(BaselineConfig):

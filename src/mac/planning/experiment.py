@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import fnmatch
 import os
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -72,10 +73,20 @@ class SuiteFile(_File):
 
 
 class AgentFile(_File):
-    """An agent: its values, and those that hold for some environments."""
+    """An agent: its values, those that hold in one mode, and those for some environments."""
 
     set: Mapping[str, Any] = {}
+    modes: Mapping[Literal["reward", "goal"], Mapping[str, Any]] = {}
     overrides: Mapping[str, Mapping[str, Any]] = {}
+
+    def layers(self, path: Path, mode: str, dataset: str = "") -> list[Layer]:
+        """What the file says in a mode, of a data set if one is given; the strongest last."""
+        name = f"{path} (modes.{mode})"
+        return [
+            Layer.of(str(path), self.set),
+            Layer.of(name, self.modes.get(mode), must_change=True),
+            *matching(self.overrides, dataset, str(path)),
+        ]
 
 
 class AgentEntry(_File):
@@ -232,7 +243,7 @@ class Experiment:
                 expected=", ".join(agent.modes),
             )
         agent_path = find("agents", agent.name)
-        file: AgentFile = _read(agent_path, AgentFile)
+        file = read_agent(agent)
         own = Layer.of(
             f"{suite_path} ({spec.name})",
             suite.environments[spec.name].get("set"),
@@ -245,8 +256,7 @@ class Experiment:
                 Layer.of(str(find_base()), read_base(), shared=True),
                 Layer.of(str(suite_path), suite.set, shared=True),
                 own,
-                Layer.of(str(agent_path), file.set),
-                *matching(file.overrides, spec.dataset, str(agent_path)),
+                *file.layers(agent_path, suite.mode, spec.dataset),
                 self._layer("", self.file.set, shared=True),
                 self._layer(
                     f"suite_set.{suite_name}", self.file.suite_set.get(suite_name), shared=True
@@ -261,21 +271,22 @@ class Experiment:
                 raise ConfigError(
                     "not a setting", file=origin, key=key, remedy=_FIXED[key], found=None
                 )
-        self._check_chunk(resolved)
+        self._check_spans(resolved)
         return Cell(label, agent, spec, tasks, resolved)
 
     @staticmethod
-    def _check_chunk(resolved: Resolved) -> None:
+    def _check_spans(resolved: Resolved) -> None:
         """Refuse chunks that no episode of the data has room for, before data are collected."""
-        length, episode = resolved.config.chunk_length, resolved.config.data.episode_length
-        if length > episode:
-            raise ConfigError(
-                "a chunk is longer than the episodes of the data",
-                file=resolved.origins["chunk_length"],
-                key="chunk_length",
-                found=length,
-                expected=f"at most data.episode_length: {episode}",
-            )
+        episode = resolved.config.data.episode_length
+        for key, length in resolved.config.spans.items():
+            if length > episode:
+                raise ConfigError(
+                    "longer than the episodes of the data",
+                    file=resolved.origins.get(key),
+                    key=key,
+                    found=length,
+                    expected=f"at most data.episode_length: {episode}",
+                )
 
     @cached_property
     def _configs(self) -> list[type[AgentConfig]]:
@@ -312,6 +323,43 @@ class Experiment:
                     key=f"suite_set.{name}",
                     expected=", ".join(file.suites),
                 )
+
+
+def read_agent(agent: type[Agent]) -> AgentFile:
+    """The agent's file.
+
+    Raises:
+        ConfigError: naming a mode that the agent does not know, or a pattern that no environment of
+            any suite in its modes matches.
+    """
+    path = find("agents", agent.name)
+    file: AgentFile = _read(path, AgentFile)
+    for mode in file.modes:
+        if mode not in agent.modes:
+            raise ConfigError(
+                f"agent {agent.name} does not know this mode",
+                file=path,
+                key=f"modes.{mode}",
+                expected=", ".join(agent.modes),
+            )
+    known = datasets(agent.modes) if file.overrides else []
+    for pattern in file.overrides:
+        if not fnmatch.filter(known, pattern):
+            raise ConfigError(
+                "no data set of any suite matches this pattern",
+                file=path,
+                key=f"overrides.{pattern}",
+                expected=f"a pattern of {', '.join(known)}",
+            )
+    return file
+
+
+def datasets(modes: Sequence[str]) -> list[str]:
+    """Names of the data sets of all suites in some modes."""
+    files = (path for folder in config_folders() for path in (folder / "suites").glob("*.yaml"))
+    suites: list[SuiteFile] = [_read(path, SuiteFile) for path in files]
+    lines = (line for s in suites if s.mode in modes for line in s.environments.values())
+    return sorted({str(line["dataset"]) for line in lines if "dataset" in line})
 
 
 def find_base() -> Path:

@@ -61,6 +61,8 @@ class Family:
         names: our loss or metric -> the original's, where the names differ.
         cancelling: quantity that is a sum of terms of both signs -> key of ``forward`` under which
             the sum of the terms' sizes is: what float32 loses is a share of these, not of the sum.
+        decoded: quantities that a file may hold as logits or as what they mean, where values are
+            logits; README.md of the cases leaves it open.
         gradients: groups of gradients -> modules that have none, beside the targets.
         steps: numbers of updates after which the files hold the parameters.
     """
@@ -76,6 +78,7 @@ class Family:
     draws: Mapping[str, tuple[str, int]] = {}
     names: Mapping[str, str] = {}
     cancelling: Mapping[str, str] = {}
+    decoded: tuple[str, ...] = ()
     gradients: Mapping[str, tuple[str, ...]] = {"grad": ()}
     steps: tuple[int, ...] = (1, 3)
 
@@ -114,11 +117,15 @@ class Family:
         """Actions in a row of the batch."""
         return original.get("action_chunking", 1)
 
+    def arrays(self, case: Case, group: str) -> Tensors:
+        """The arrays under ``group`` by our names."""
+        data = {self.fields.get(key, key): array for key, array in case.group(group).items()}
+        data.pop(None, None)
+        return data
+
     def batch(self, case: Case, group: str = "batch", **more: torch.Tensor) -> Batch:
         """The rows under ``group`` as we take them, and more; absent goals have width zero."""
-        data = case.group(group) | more
-        data = {self.fields.get(key, key): array for key, array in data.items()}
-        data.pop(None, None)
+        data = self.arrays(case, group) | more
         length = self.chunk_length(case.original)
         data["actions"] = data["actions"].unflatten(-1, (length, -1))
         for goals in ("value_goals", "actor_goals"):
@@ -148,7 +155,8 @@ class Family:
 
     def readings(self, case: Case, name: str, value: torch.Tensor) -> list[torch.Tensor]:
         """The forms in which a file may hold a quantity."""
-        return [value]
+        logits = case.original.get("value_loss") == "bce" and name in self.decoded
+        return [value, torch.sigmoid(value)] if logits else [value]
 
     def differentiate(self, update: Update, batch: Batch, noise: Tensors, group: str) -> None:
         """Sets the gradients that ``group`` holds, before any update."""

@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 POLICIES = {"mac": "distilled_flow", "mac_gau": "gaussian", "mac_fql": "flow"}
 FLOW = {"flow_x0": ("flow_x0", 2), "flow_t": ("flow_t", 2)}
 
-# Under bce a file may hold the logit or what it means; README.md of the cases leaves it open.
-DECODED = ("values", "target_values", "target_next_values", "critic_prediction")
-
 
 @register("model_error")
 class Dynamics(Family):
@@ -82,6 +79,7 @@ class Expansion(Dynamics):
         "critic": ("value", "values.critic"),
     }
     only = {"learn_success": True}
+    decoded = ("values", "target_values", "target_next_values", "critic_prediction")
     acting_noise, acting_axes = "z", 2  # kind and axes of one step's noise
 
     def forward(self, case: Case, agent: Agent, batch: Batch, noise: Tensors) -> Tensors:
@@ -142,12 +140,10 @@ class Expansion(Dynamics):
         return z.transpose(0, 1) if self.acting_axes == 3 else z
 
     def readings(self, case: Case, name: str, value: torch.Tensor) -> list[torch.Tensor]:
-        """Under bce the values may be decoded, and the critic's target clipped as its loss does."""
-        if case.original.get("value_loss") == "bce" and name in DECODED:
-            return [value, torch.sigmoid(value)]
+        """Under bce the critic's target may be clipped as its loss does."""
         if case.original.get("value_loss") == "bce" and name == "critic_target":
             return [value, value.clamp(0.0, 1.0)]
-        return [value]
+        return super().readings(case, name, value)
 
 
 class Rejection(Expansion):

@@ -379,6 +379,61 @@ def test_overrides_and_suite_lines_that_change_nothing_are_refused(write):
         Plan(["x"])
 
 
+@pytest.mark.parametrize(
+    ("agent", "content", "message"),
+    [
+        (
+            "mac",
+            {"overrides": {"cube-nine*": {"discount": 0.9}}},
+            r"mac\.yaml: overrides\.cube-nine\*: no data set of any suite matches this pattern; "
+            r"expected a pattern of .*cube-single-play",
+        ),
+        (
+            "iql",
+            {"overrides": {"humanoidmaze-*": {"discount": 0.9}}},  # in suites of goals alone
+            r"iql\.yaml: overrides\.humanoidmaze-\*: no data set of any suite",
+        ),
+        (
+            "iql",
+            {"modes": {"goal": {"discount": 0.9}}},
+            r"iql\.yaml: modes\.goal: agent iql does not know this mode; expected reward",
+        ),
+        ("mac", {"modes": {"gaol": {}}}, r"mac\.yaml: modes\.gaol: .*'reward' or 'goal'"),
+        (
+            "mac",
+            {"modes": {"reward": {"discount": 0.999}}},
+            r"mac\.yaml \(modes\.reward\): discount: .*changes nothing",
+        ),
+    ],
+)
+def test_what_an_agents_file_says_to_nobody_is_refused(write, agent, content, message):
+    """Also where the experiment at hand would not have asked for it."""
+    write("experiments", "x", experiment(agents={agent: {}}, set={"data.source": "collect"}))
+    write("agents", agent, content)
+    with pytest.raises(ConfigError, match=message) as caught:
+        Plan(["x"])
+    assert "\n" not in str(caught.value)
+
+
+def test_values_of_a_mode_lie_between_an_agents_own_and_its_overrides(write):
+    write("suites", "goals", {**SUITE, "mode": "goal"})
+    content = {
+        "set": {"discount": 0.5, "batch_size": 5},
+        "modes": {"reward": {"discount": 0.6, "steps": 6}},
+        "overrides": {"cube-*": {"discount": 0.7}},
+    }
+    write("agents", "mac", content)
+    suites = {"reward": {"cube-single": [1]}, "goals": {"cube-single": [1]}}
+    write("experiments", "x", experiment(suites=suites, agents={"mac": {}}, set={}))
+    found = {
+        cell.resolved.config.mode: [
+            cell.resolved.value(k) for k in ("discount", "batch_size", "steps")
+        ]
+        for cell in Experiment("x").cells
+    }
+    assert found == {"reward": [0.7, 5, 6], "goal": [0.7, 5, 1_000_000]}
+
+
 def test_an_impossible_pairing_is_refused_by_name(write, monkeypatch):
     from mac.agents.flow_bc import FlowBC
 

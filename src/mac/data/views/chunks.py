@@ -89,20 +89,21 @@ class Chunks:
         cls, config: Any, split: Split, normalizer: Normalizer, task: int | None
     ) -> Self:
         """The view that an agent's configuration asks for."""
-        return cls(
-            split,
-            normalizer,
-            config.chunk_length,
-            config.discount,
-            config.mode,
-            task,
-            value_goals=config.goals.value,
-            actor_goals=config.goals.actor,
-            negative=config.goals.negative,
-            chunk_reward=config.chunk_reward,
-            task_masks=config.task_masks,
-            all_anchors=config.data.all_anchors,
-        )
+        return cls(split, normalizer, mode=config.mode, task=task, **cls.options(config))
+
+    @staticmethod
+    def options(config: Any) -> dict[str, Any]:
+        """What a configuration says of the view's arguments."""
+        return {
+            "chunk_length": config.chunk_length,
+            "discount": config.discount,
+            "value_goals": config.goals.value,
+            "actor_goals": config.goals.actor,
+            "negative": config.goals.negative,
+            "chunk_reward": config.chunk_reward,
+            "task_masks": config.task_masks,
+            "all_anchors": config.data.all_anchors,
+        }
 
     def __len__(self) -> int:
         return len(self.anchors)

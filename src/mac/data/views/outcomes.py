@@ -12,18 +12,43 @@ from mac.types import OutcomeBatch
 
 
 class Outcomes(Chunks):
-    """Chunks of which the first action, the n next states and the return to go are kept.
+    """Chunks of which the first k actions, all n next states and the return to go are kept.
 
-    The return to go is, in goal mode, whether the value goal lies ahead in the trajectory, (1, B);
-    in reward mode the undiscounted sum of rewards to the trajectory's end, at all n + 1 rows of the
-    chunk [F], (n + 1, B).
+    The return to go is, in goal mode, whether the value goal lies ahead in the trajectory before
+    its end, (1, B); in reward mode the undiscounted sum of rewards to the trajectory's end, at all
+    n + 1 rows of the chunk [F], (n + 1, B), or at the first alone [C], (1, B).
+
+    Args:
+        split: the data.
+        arguments: those of :class:`Chunks`; ``chunk_length`` is n.
+        taken: k.
+        first_return: keep the return to go of the first state alone [C].
+        options: those of :class:`Chunks`.
     """
 
-    def __init__(self, split: Split, *arguments: Any, **options: Any) -> None:
+    def __init__(
+        self,
+        split: Split,
+        *arguments: Any,
+        taken: int = 1,
+        first_return: bool = False,
+        **options: Any,
+    ) -> None:
         super().__init__(split, *arguments, **options)
+        self._taken, self._first_return = taken, first_return
         self._ends = np.asarray(split.starts) + split.lengths - 1
         if self._mode == "reward":
             self._earned = np.append(0.0, np.cumsum(self._rewards, dtype=np.float64))
+
+    @staticmethod
+    def options(config: Any) -> dict[str, Any]:
+        """What a configuration says of the view's arguments."""
+        return {
+            **Chunks.options(config),
+            "chunk_length": config.outcome_length,
+            "taken": config.chunk_length,
+            "first_return": config.first_return,
+        }
 
     def batch(
         self,
@@ -33,12 +58,13 @@ class Outcomes(Chunks):
     ) -> OutcomeBatch:
         """Batch at given rows; see :meth:`Chunks.batch`."""
         batch = super().batch(anchors, value_goal_rows, actor_goal_rows)
-        rows = anchors[:, None] + np.append(self._offsets, len(self._offsets))
-        outcomes = self._normalizer.observations(self._split.observations[rows[:, 1:]])
+        rows = anchors + np.arange(len(self._offsets) + 1)[:, None]
+        outcomes = self._normalizer.observations(self._split.observations[rows[1:].T])
         ends = self._ends[np.searchsorted(self._ends, anchors)]
         if self._mode == "reward":
-            returns = (self._earned[ends + 1][:, None] - self._earned[rows]).T
+            kept = rows[:1] if self._first_return else rows
+            returns = self._earned[ends + 1] - self._earned[kept]
         else:
             returns = ((anchors <= value_goal_rows) & (value_goal_rows < ends))[None]
-        values = vars(batch) | {"actions": batch.actions[:, :1]}
+        values = vars(batch) | {"actions": batch.actions[:, : self._taken]}
         return OutcomeBatch(**values, outcomes=outcomes, returns_to_go=returns.astype(np.float32))
