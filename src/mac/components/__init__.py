@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "values": ["Values"],
         "imagine": ["predict"],
         "outcome": ["Outcome"],
+        "planner": ["Planner"],
         "part": ["Composite", "Draw", "Loss", "flat"],
         "select": ["BestOf"],
     },

@@ -70,7 +70,7 @@ class Composite(Part):
     def __init__(
         self,
         modules: Mapping[str, nn.Module],
-        losses: Callable[[Batch, Noise], list[Loss]],
+        losses: Callable[[Batch, Noise], list[Loss]] = lambda batch, noise: [],
         noise: Callable[[int], dict[str, Draw]] = lambda batch_size: {},
     ) -> None:
         super().__init__()

@@ -11,34 +11,10 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from mac.errors import ConfigError
+from mac.nets.strides import lengths
 
 GROUPS = 8  # of every GroupNorm
 KERNEL = 5  # of a residual block's convolutions
-
-
-def lengths(rows: int, down: Sequence[int], up: Sequence[int]) -> list[int]:
-    """Numbers of rows on the way down and up again, for the kernels of the strided convolutions.
-
-    Down, L becomes floor((L + 2 - k) / 2) + 1; up, 2 L - 4 + k (stride 2, padding 1).
-
-    Raises:
-        ConfigError: the way up does not meet the lengths of the way down.
-    """
-    way = [rows]
-    for kernel in down:
-        way.append((way[-1] + 2 - kernel) // 2 + 1)
-    back = way[-1:]
-    for kernel in up:
-        back.append(2 * back[-1] - 4 + kernel)
-    if min(way) < 1 or back != way[::-1]:
-        raise ConfigError(
-            f"kernels do not bring {rows} rows back",
-            key="kernels",
-            found="-".join(map(str, (*way, *back[1:]))),
-            expected="the same lengths up as down",
-            remedy="of the two, 4 halves an even length, 3 an odd one; upwards likewise",
-        )
-    return way + back[1:]
 
 
 def _drawn(kind: type[nn.Module], *shape: int, generator: torch.Generator, **options: int):
@@ -127,10 +103,9 @@ class TemporalUNet(nn.Module):
     Args:
         rows: number of rows H.
         row_dim: width D of a row.
-        width: of the first level per unit of ``multipliers``.
-        multipliers: widths of the levels in units of ``width``.
-        down: kernels of the convolutions down, first used first, one fewer than levels.
-        up: kernels of the transposed convolutions up, first used (deepest) first.
+        hidden_dims: widths of the levels; the first is that of the step's embedding too.
+        kernels_down: of the convolutions between levels, first used first.
+        kernels_up: of the transposed convolutions, first used (deepest) first.
         generator: source of the initial parameters.
 
     Raises:
@@ -142,23 +117,22 @@ class TemporalUNet(nn.Module):
         self,
         rows: int,
         row_dim: int,
-        width: int,
-        multipliers: Sequence[int],
-        down: Sequence[int],
-        up: Sequence[int],
+        hidden_dims: Sequence[int],
+        kernels_down: Sequence[int],
+        kernels_up: Sequence[int],
         generator: torch.Generator,
     ) -> None:
         super().__init__()
-        levels = len(multipliers)
-        if not len(down) == len(up) == levels - 1:
-            found = f"{len(down)} down, {len(up)} up"
-            raise ConfigError("wrong number", key="kernels", found=found, expected=levels - 1)
-        if width % GROUPS:
-            expected = f"a multiple of {GROUPS}, the number of GroupNorm's groups"
-            raise ConfigError("indivisible", key="width", found=width, expected=expected)
-        lengths(rows, down, up)
-        widths = [width * multiplier for multiplier in multipliers]
-        self.step_width = first = widths[0]  # also that of the step's embedding
+        lengths(rows, kernels_down, kernels_up)
+        if len(kernels_down) != len(hidden_dims) - 1:
+            found, expected = len(kernels_down), f"{len(hidden_dims) - 1}, one between levels"
+            raise ConfigError("wrong number", key="kernels_down", found=found, expected=expected)
+        if any(width % GROUPS for width in hidden_dims):
+            expected = f"multiples of {GROUPS}, the number of GroupNorm's groups"
+            found = ", ".join(map(str, hidden_dims))
+            raise ConfigError("indivisible", key="hidden_dims", found=found, expected=expected)
+        widths = list(hidden_dims)
+        self.step_width = first = widths[0]
         self.step_in = _drawn(nn.Linear, first, 4 * first, generator=generator)
         self.step_out = _drawn(nn.Linear, 4 * first, first, generator=generator)
         ins = (row_dim, *widths)
@@ -167,14 +141,14 @@ class TemporalUNet(nn.Module):
         )
         self.down = nn.ModuleList(
             _strided(nn.Conv1d, j, kernel, generator)
-            for j, kernel in zip(widths, down, strict=False)
+            for j, kernel in zip(widths, kernels_down, strict=False)
         )
         self.middle = Level(widths[-1], widths[-1], first, generator)
         above = list(zip(widths[:0:-1], widths[-2::-1], strict=True))  # width and the next one up
         self.up_levels = nn.ModuleList(Level(2 * i, j, first, generator) for i, j in above)
         self.up = nn.ModuleList(
             _strided(nn.ConvTranspose1d, j, kernel, generator)
-            for (_, j), kernel in zip(above, up, strict=True)
+            for (_, j), kernel in zip(above, kernels_up, strict=True)
         )
         self.head = ConvBlock(first, first, generator)
         self.output = _drawn(nn.Conv1d, first, row_dim, 1, generator=generator)

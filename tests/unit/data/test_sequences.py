@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mac.data.normalize import Normalizer
-from mac.data.sequences import Sequences
+from mac.data.views import Sequences
 from mac.errors import DataError
 
 

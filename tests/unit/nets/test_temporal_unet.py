@@ -7,7 +7,8 @@ from torch import nn
 
 from mac.errors import ConfigError
 from mac.nets.mlp import Init
-from mac.nets.temporal_unet import TemporalUNet, lengths, sinusoid
+from mac.nets.strides import lengths
+from mac.nets.temporal_unet import TemporalUNet, sinusoid
 
 
 # Slow forms on single examples, (channels, length) arrays of float64 -----------------------------
@@ -51,7 +52,7 @@ def group_norm(x, scale, shift, groups=8):
     return result * scale[:, None] + shift[:, None]
 
 
-def oracle(net, rows, step, width, levels):
+def oracle(net, rows, step, width, *deeper):
     """The U-Net of algorithms.md 15.1, level by level, on one example of rows (H, D)."""
     p = {key: value.detach().numpy() for key, value in net.state_dict().items()}
 
@@ -72,7 +73,7 @@ def oracle(net, rows, step, width, levels):
     angles = [step * 10_000 ** (-i / (width // 2 - 1)) for i in range(width // 2)]
     embedding = np.array([math.sin(a) for a in angles] + [math.cos(a) for a in angles])
     embedding = affine(mish(affine(embedding, "step_in")), "step_out")
-    x, features = rows.T, []
+    x, features, levels = rows.T, [], 1 + len(deeper)
     for level in range(levels):
         x = residual(residual(x, f"down_levels.{level}.first"), f"down_levels.{level}.second")
         features.append(x)
@@ -87,22 +88,21 @@ def oracle(net, rows, step, width, levels):
     return conv(x, p["output.weight"], p["output.bias"], 1, 0).T
 
 
-def make(rows=8, row_dim=3, width=8, multipliers=(1, 2, 4), down=(3, 3), up=(4, 4), seed=0):
-    generator = Init(seed).generator("unet")
-    return TemporalUNet(rows, row_dim, width, multipliers, down, up, generator)
+def make(rows=8, row_dim=3, widths=(8, 16, 32), down=(3, 3), up=(4, 4), seed=0):
+    return TemporalUNet(rows, row_dim, widths, down, up, Init(seed).generator("unet"))
 
 
 @pytest.mark.parametrize(
-    ("rows", "multipliers", "down", "up"),
+    ("rows", "widths", "down", "up"),
     [
-        (8, (1, 2, 4), (3, 3), (4, 4)),
-        (8, (1, 2), (4,), (4,)),
-        (7, (1, 2, 4), (3, 3), (4, 3)),
-        (5, (1,), (), ()),
+        (8, (8, 16, 32), (3, 3), (4, 4)),
+        (8, (8, 16), (4,), (4,)),
+        (7, (8, 16, 32), (3, 3), (4, 3)),
+        (5, (16,), (), ()),
     ],
 )
-def test_the_network_equals_the_oracle(rows, multipliers, down, up):
-    net = make(rows, 3, 8, multipliers, down, up).double()
+def test_the_network_equals_the_oracle(rows, widths, down, up):
+    net = make(rows, 3, widths, down, up).double()
     with torch.no_grad():
         for parameter in net.parameters():  # so that scales, shifts and biases count
             parameter += 0.1 * torch.sin(torch.arange(parameter.numel())).view_as(parameter)
@@ -111,53 +111,35 @@ def test_the_network_equals_the_oracle(rows, multipliers, down, up):
     found = net(x, steps)
     assert found.shape == x.shape
     for example in range(2):
-        expected = oracle(net, x[example].numpy(), steps[example].item(), 8, len(multipliers))
+        expected = oracle(net, x[example].numpy(), steps[example].item(), *widths)
         np.testing.assert_allclose(found[example].detach(), expected, rtol=1e-6, atol=1e-8)
 
 
 def test_the_full_resolution_skip_is_unused():
     """The first level with blocks up takes the width of one path, not of two, from below."""
-    net = make(multipliers=(1, 2, 4), width=8)
+    net = make()
     inputs = [level.first.first.convolution.in_channels for level in net.up_levels]
     assert inputs == [2 * 32, 2 * 16]
     assert net.head.convolution.in_channels == 8
 
 
-# algorithms.md 15.1 and the table of 15.2
-@pytest.mark.parametrize(
-    ("down", "up", "expected"),
-    [
-        ((3, 3, 3), (3, 3, 3), [9, 5, 3, 2, 3, 5, 9]),
-        ((3, 3), (3, 3), [5, 3, 2, 3, 5]),
-        ((4, 4), (4, 4), [8, 4, 2, 4, 8]),
-        ((3, 3), (3, 3), [17, 9, 5, 9, 17]),
-        ((4, 3), (3, 4), [26, 13, 7, 13, 26]),
-        ((4, 4), (4, 4), [16, 8, 4, 8, 16]),
-        ((3, 3, 3), (4, 4, 4), [32, 16, 8, 4, 8, 16, 32]),
-        ((3, 3), (4, 4), [128, 64, 32, 64, 128]),
-    ],
-)
-def test_lengths_are_those_of_the_published_configurations(down, up, expected):
-    assert lengths(expected[0], down, up) == expected
-    net = make(expected[0], 2, 8, (1,) * (len(down) + 1), down, up)
-    seen = []
+@pytest.mark.parametrize(("rows", "down", "up"), [(9, (3, 3, 3), (3, 3, 3)), (26, (4, 3), (3, 4))])
+def test_rows_pass_through_the_numbers_that_the_formula_gives(rows, down, up):
+    net = make(rows, 2, (8,) * (len(down) + 1), down, up)
+    seen = [rows]
     for module in (*net.down, *net.up):
         module.register_forward_hook(lambda m, i, out: seen.append(out.shape[-1]))
-    net(torch.zeros(1, expected[0], 2), torch.zeros(1))
-    assert seen == expected[1:]
+    net(torch.zeros(1, rows, 2), torch.zeros(1))
+    assert seen == lengths(rows, down, up)
 
 
-def test_kernels_that_return_other_lengths_are_refused():
-    with pytest.raises(ConfigError, match=r"26-13-7-13-25.*same lengths"):
+def test_kernels_and_widths_that_do_not_fit_are_refused():
+    with pytest.raises(ConfigError, match=r"26-13-7-13-25.*same numbers of rows"):
         make(26, down=(4, 3), up=(3, 3))  # as published
-    with pytest.raises(ConfigError, match="kernels"):
-        make(6)  # 6-3-2-4-8
-    with pytest.raises(ConfigError, match=r"found 1 down, 2 up; expected 2"):
-        make(8, down=(3,))
-    with pytest.raises(ConfigError, match=r"width.*found 12"):
-        make(8, width=12)
-    with pytest.raises(ConfigError, match="kernels"):
-        make(2, down=(4, 4), up=(4, 4))  # 2-1-0
+    with pytest.raises(ConfigError, match=r"kernels_down.*found 1; expected 2, one between levels"):
+        make(8, down=(4,), up=(4,))
+    with pytest.raises(ConfigError, match=r"hidden_dims.*found 8, 12, 8"):
+        make(8, widths=(8, 12, 8))
 
 
 def test_the_embedding_is_sines_then_cosines():
@@ -167,7 +149,7 @@ def test_the_embedding_is_sines_then_cosines():
 
 
 def test_initial_parameters_have_pytorchs_usual_distribution_and_the_generators_numbers():
-    net = make(width=32, multipliers=(1, 4, 8))
+    net = make(widths=(32, 128, 256))
     for module in net.modules():
         if isinstance(module, nn.GroupNorm):
             assert module.eps == 1e-5 and module.num_groups == 8

@@ -12,13 +12,14 @@ from mac.data.store import Split
 from mac.data.views.anchors import Anchors
 from mac.data.views.chunks import Chunks
 from mac.data.views.outcomes import Outcomes
+from mac.data.views.sequences import Hierarchy, Plans, Sequences
 from mac.data.views.subgoals import Subgoals
 from mac.data.views.transitions import Steps, Transitions
 from mac.data.views.windows import Windows
 from mac.types import Record
 
-__all__ = ["VIEWS", "Anchors", "Chunks", "Outcomes", "Steps", "Subgoals", "Transitions", "View"]
-__all__ += ["Windows"]
+__all__ = ["VIEWS", "Anchors", "Chunks", "Hierarchy", "Outcomes", "Plans", "Sequences", "Steps"]
+__all__ += ["Subgoals", "Transitions", "View", "Windows"]
 
 
 class View(Protocol):
@@ -43,4 +44,6 @@ VIEWS: Mapping[str, type[View]] = {
     "steps": Steps,
     "subgoals": Subgoals,
     "outcomes": Outcomes,
+    "plans": Plans,
+    "hierarchy": Hierarchy,
 }

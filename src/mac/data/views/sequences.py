@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any, Self
+
 import numpy as np
 
 from mac.data.normalize import Normalizer
 from mac.data.store import Split
-from mac.data.views import Anchors
+from mac.data.views.anchors import Anchors
 from mac.errors import DataError
+from mac.types import HierarchyBatch, PlanBatch
 
 
 class Sequences:
@@ -41,8 +44,7 @@ class Sequences:
     ) -> None:
         self._split, self._normalizer, self._goals = split, normalizer, goals
         self._rows, self._within = stride * np.arange(rows), np.arange(stride)
-        steps = rows * stride
-        self.anchors = Anchors(split, split.lengths - steps + (1 if all_anchors else 0))
+        self.anchors = Anchors(split, split.lengths - rows * stride + (1 if all_anchors else 0))
         if len(self.anchors) == 0:
             raise DataError(
                 "no episode is long enough for a window",
@@ -68,3 +70,50 @@ class Sequences:
         if self._goals:
             pieces.append(self._normalizer.goals(split.goals[first]))
         return np.concatenate(pieces, axis=-1, dtype=np.float32)
+
+
+class Plans:
+    """What Diffuser learns: windows of consecutive rows, whose goal is where they end."""
+
+    def __init__(self, sequences: Sequences) -> None:
+        self._sequences = sequences
+
+    @classmethod
+    def configured(
+        cls, config: Any, split: Split, normalizer: Normalizer, task: int | None
+    ) -> Self:
+        """Windows of ``plan.rows``."""
+        anchors = config.data.all_anchors
+        return cls(Sequences(split, normalizer, config.plan.rows, goals=True, all_anchors=anchors))
+
+    def __len__(self) -> int:
+        return len(self._sequences)
+
+    def sample(self, generator: np.random.Generator, batch_size: int) -> PlanBatch:
+        """Batch of so many windows."""
+        return PlanBatch(self._sequences.sample(generator, batch_size))
+
+
+class Hierarchy:
+    """What Hierarchical Diffuser's levels learn, each from windows of its own, drawn apart."""
+
+    def __init__(self, high: Sequences, low: Sequences) -> None:
+        self._high, self._low = high, low
+
+    @classmethod
+    def configured(
+        cls, config: Any, split: Split, normalizer: Normalizer, task: int | None
+    ) -> Self:
+        """``high.rows`` rows ``stride`` steps apart; the ``stride`` + 1 states of a segment."""
+        anchors, stride = config.data.all_anchors, config.stride
+        return cls(
+            Sequences(split, normalizer, config.high.rows, stride, goals=True, all_anchors=anchors),
+            Sequences(split, normalizer, stride + 1, all_anchors=anchors),
+        )
+
+    def __len__(self) -> int:
+        return len(self._high)
+
+    def sample(self, generator: np.random.Generator, batch_size: int) -> HierarchyBatch:
+        """Batch of so many windows of each level."""
+        return HierarchyBatch(*(s.sample(generator, batch_size) for s in (self._high, self._low)))
