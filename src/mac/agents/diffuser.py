@@ -11,7 +11,7 @@ from mac import components as c
 from mac.agents.base import Agent, Stage, register
 from mac.config.schema import BaselineConfig, Count, Fraction, Impossible, Model, Widths
 from mac.errors import ConfigError
-from mac.nets.strides import lengths
+from mac.nets.unet_sizes import lengths
 
 if TYPE_CHECKING:
     from torch import Tensor

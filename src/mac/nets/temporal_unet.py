@@ -11,10 +11,9 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from mac.errors import ConfigError
-from mac.nets.strides import lengths
+from mac.nets.unet_sizes import KERNEL, lengths
 
 GROUPS = 8  # of every GroupNorm
-KERNEL = 5  # of a residual block's convolutions
 
 
 def _drawn(kind: type[nn.Module], *shape: int, generator: torch.Generator, **options: int):

@@ -7,8 +7,8 @@ from torch import nn
 
 from mac.errors import ConfigError
 from mac.nets.mlp import Init
-from mac.nets.strides import lengths
 from mac.nets.temporal_unet import TemporalUNet, sinusoid
+from mac.nets.unet_sizes import lengths
 
 
 # Slow forms on single examples, (channels, length) arrays of float64 -----------------------------

@@ -1,7 +1,11 @@
 import pytest
+import torch
+from torch import nn
 
 from mac.errors import ConfigError
-from mac.nets.strides import lengths
+from mac.nets.mlp import Init
+from mac.nets.temporal_unet import TemporalUNet
+from mac.nets.unet_sizes import lengths, products
 
 
 # algorithms.md 15.1 and the table of 15.2
@@ -38,3 +42,27 @@ def test_a_way_up_that_does_not_retrace_the_way_down_is_refused(rows, down, up, 
         ConfigError, match=f"kernels_down, kernels_up: .* {rows} rows .*found {way};"
     ):
         lengths(rows, down, up)
+
+
+@pytest.mark.parametrize(
+    ("rows", "widths", "down", "up"),
+    [(16, (8, 16, 24), (4, 4), (4, 4)), (9, (16, 16), (3,), (3,)), (5, (8,), (), ())],
+)
+def test_products_are_those_of_the_networks_own_layers(rows, widths, down, up):
+    net = TemporalUNet(rows, 3, widths, down, up, Init(0).generator("unet"))
+    expected = []
+
+    def note(module, inputs, output):
+        weight = module.weight
+        if isinstance(module, nn.Linear):
+            expected.append((1, *weight.shape[::-1]))
+        elif isinstance(module, nn.Conv1d):
+            expected.append((output.shape[-1], weight[0].numel(), len(weight)))
+        else:  # a transposed convolution's products are with its input's rows
+            expected.append((inputs[0].shape[-1], weight[:, 0].numel(), weight.shape[1]))
+
+    for module in net.modules():
+        if isinstance(module, nn.Conv1d | nn.ConvTranspose1d | nn.Linear):
+            module.register_forward_hook(note)
+    net(torch.zeros(1, rows, 3), torch.zeros(1))
+    assert sorted(products(rows, 3, widths, down, up)) == sorted(expected)
