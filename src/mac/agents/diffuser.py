@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Self
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
@@ -11,12 +11,13 @@ from mac import components as c
 from mac.agents.base import Agent, Stage, register
 from mac.config.schema import BaselineConfig, Count, Fraction, Impossible, Model, Widths
 from mac.errors import ConfigError
-from mac.nets.unet_sizes import lengths
+from mac.nets.unet_sizes import lengths, products
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from mac.components.part import Part
+    from mac.types import Spaces
 
 Kernels = Annotated[tuple[Annotated[int, Field(ge=3, le=4)], ...], Field(strict=False)]
 
@@ -64,6 +65,14 @@ class PlanningConfig(BaselineConfig):
 
 def planning_stage(view: str, *planners: str) -> Stage:
     """The stage of an agent that has these planners and nothing else to learn."""
+
+    def passes(config: Mapping[str, Any], spaces: Spaces) -> Iterator[tuple[int, int, int]]:
+        # A high level's rows hold several actions, which counts in the outermost layers alone.
+        row_dim = spaces.observation_dim + spaces.goal_dim + spaces.action_dim
+        for cfg in (config[name] for name in planners):
+            kernels = (cfg["kernels_down"], cfg["kernels_up"])
+            yield from products(cfg["rows"], row_dim, cfg["hidden_dims"], *kernels)
+
     return Stage(
         "agent",
         1,
@@ -74,7 +83,7 @@ def planning_stage(view: str, *planners: str) -> Stage:
         variants=("data.all_anchors", "compute.tf32"),
         view=view,
         checkpoints="checkpoint_every",
-        networks={name: (1, 1) for name in planners},
+        products=passes,
     )
 
 
