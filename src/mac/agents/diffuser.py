@@ -58,6 +58,19 @@ class PlanningConfig(BaselineConfig):
     )
 
     @property
+    def longest_window(self) -> tuple[str, int]:
+        """Environment steps of the longest window, and the key that decides them."""
+        raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _windows_fit_into_an_episode(self) -> Self:
+        key, steps = self.longest_window
+        if steps >= self.data.episode_length:
+            found = f"data.episode_length is {self.data.episode_length}"
+            raise Impossible(key, f"windows of {steps} steps need longer episodes; {found}")
+        return self
+
+    @property
     def lagged_target(self) -> bool:
         """The average follows the parameters from after the update, as in the original [F]."""
         return False
@@ -96,6 +109,11 @@ class Config(PlanningConfig):
     def chunk_length(self) -> int:
         """Every row has an action."""
         return self.plan.rows
+
+    @property
+    def longest_window(self) -> tuple[str, int]:
+        """Every row is a step."""
+        return "plan.rows", self.plan.rows
 
 
 @register("diffuser")

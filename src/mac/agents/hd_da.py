@@ -31,6 +31,11 @@ class Config(PlanningConfig):
         """A plan leads to the next sub-goal."""
         return self.stride
 
+    @property
+    def longest_window(self) -> tuple[str, int]:
+        """The high level's, of M K steps."""
+        return "high.rows", self.high.rows * self.stride
+
 
 @register("hd_da")
 class HDDA(Agent):

@@ -65,6 +65,7 @@ def test_the_average_follows_the_weights_from_after_the_update():
         ({"kernels_down": [5]}, r"plan.kernels_down: .*found 5"),
         ({"hidden_dims": [8]}, r"plan.kernels_down.*1 levels need 0 kernels"),
         ({"rows": 1}, r"plan.rows"),
+        ({"rows": 1000}, r"plan.rows.*windows of 1000 steps.*data.episode_length is 1000"),
     ],
 )
 def test_sizes_that_do_not_fit_are_refused_before_training(plan, message):

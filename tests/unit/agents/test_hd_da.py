@@ -1,6 +1,8 @@
 import numpy as np
+import pytest
 import torch
 
+from mac.errors import ConfigError
 from tests.unit.agents import lines
 
 LEVEL = {
@@ -12,13 +14,13 @@ LEVEL = {
 }
 
 
-def make():
+def make(**high):
     return lines.make(
         "hd_da",
         {
             "optimiser.learning_rate": 0.002,
             "evaluate.execute_length": 1,
-            "high": LEVEL,
+            "high": LEVEL | high,
             "low": LEVEL | {"diffusion_steps": 5},
         },
     )
@@ -69,3 +71,10 @@ def test_the_levels_share_nothing():
     )
     first = [next(iter(p.network.parameters())).flatten()[:8] for p in (high, low)]
     assert not torch.equal(*first)  # another name, other initial numbers
+
+
+def test_windows_and_plans_that_do_not_fit_are_refused_before_training():
+    with pytest.raises(ConfigError, match=r"high.rows.*windows of 1008 steps"):
+        make(rows=336)
+    with pytest.raises(ConfigError, match=r"evaluate.execute_length.*4 exceeds chunk_length 3"):
+        lines.make("hd_da", {"high": LEVEL, "low": LEVEL, "evaluate.execute_length": 4})
