@@ -84,6 +84,31 @@ class OutcomeBatch(Batch):
 
 
 @dataclass(frozen=True)
+class PlanBatch(Record):
+    """Windows of a trajectory, a row for each step: action, observation, goal representation.
+
+    Attributes:
+        plan: (B, H, A + O + G).
+    """
+
+    plan: Any
+
+
+@dataclass(frozen=True)
+class HierarchyBatch(Record):
+    """Windows of a trajectory for two levels of planning.
+
+    Attributes:
+        high: (B, M, K A + O + G), a row for every K steps: their actions, first state, its goal
+            representation.
+        low: (B, K + 1, A + O), a row for each step.
+    """
+
+    high: Any
+    low: Any
+
+
+@dataclass(frozen=True)
 class Spaces:
     """Widths of what an agent sees and does: observation O, goal G (0 where none), action A."""
 

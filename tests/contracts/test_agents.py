@@ -22,6 +22,13 @@ from mac.training.trainer import Settings, Trainer
 from mac.training.update import Update, adam
 from mac.types import Spaces
 
+PLANNER = {
+    "rows": 4,
+    "hidden_dims": [8, 8],
+    "kernels_down": [4],
+    "kernels_up": [4],
+    "diffusion_steps": 3,
+}
 SMALL = {
     "steps": 6,
     "batch_size": 8,
@@ -35,6 +42,8 @@ SMALL = {
     "rollout_length": 2,
     "dynamics.hidden_dims": [8],
     "evaluate.num_candidates": 3,
+    **{level: PLANNER for level in ("plan", "high", "low")},
+    "evaluate.execute_length": 1,
 }
 PLAIN = {f"{section}.layer_norm": False for section in ("model", "heads", "behaviour", "value")}
 BCE = {"value.loss": "bce", "goals.negative": False}

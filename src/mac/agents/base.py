@@ -53,6 +53,8 @@ class Stage:
         networks: what costs are estimated from where the stage is an agent's own: number of
             networks, and of passes of a batch's rows through one of them, by section of the
             configuration; a pass backward counts two.
+        products: the same of an agent's networks that are no perceptrons: from its configuration,
+            as plain values, and widths, the products (m, k, n) of a pass of one row of a batch.
         parts: the stages that this one trains together, where it is not one by itself.
     """
 
@@ -68,6 +70,7 @@ class Stage:
     section: str = ""
     checkpoints: str = ""
     networks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    products: Callable[[Mapping[str, Any], Spaces], Iterable[tuple[int, int, int]]] | None = None
     parts: tuple[Stage, ...] = ()
 
     def keys(self, mode: str) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "implicit": ["Implicit"],
         "outcome": ["Outcome"],
         "outlook": ["Outlook"],
+        "planner": ["Planner"],
         "part": ["Composite", "Draw", "Loss", "flat"],
         "select": ["BestOf", "best_of"],
         "soft": ["SoftActor"],

@@ -21,6 +21,7 @@ from mac.planning.work import forward, gflop, update
 from mac.types import Spaces
 
 if TYPE_CHECKING:
+    from mac.agents.base import Stage
     from mac.planning.cluster import Cluster
 
 BYTES = 4  # of a float32
@@ -33,11 +34,14 @@ _NETWORKS = {
 
 def update_gflop(job: Job) -> float:
     """GFLOP of one update of a training job."""
+    members = job.stage.members
+    return gflop(update(members, job.config, _spaces(job), joint=bool(job.stage.parts)))
+
+
+def _spaces(job: Job) -> Spaces:
     env = job.environment
     goal_dim = env.goal_dim if job.config["mode"] == "goal" else 0
-    spaces = Spaces(env.observation_dim, goal_dim, env.action_dim)
-    members = job.stage.members
-    return gflop(update(members, job.config, spaces, joint=bool(job.stage.parts)))
+    return Spaces(env.observation_dim, goal_dim, env.action_dim)
 
 
 def rates() -> dict[str, Any]:
@@ -80,6 +84,17 @@ def _rows(job: Job) -> float:
     return per_shard * (data["shards"] if data["source"] == "fetch" else 1)
 
 
+def _weights(job: Job, stage: Stage) -> float:
+    """Numbers in the networks of a stage, their first and last layers left out."""
+    if stage.products:
+        return sum(k * n for _, k, n in stage.products(job.config, _spaces(job)))
+    networks = (stage.networks or _NETWORKS[stage.name]).items()
+    return sum(
+        count * sum(a * b for a, b in pairwise(job.config[section]["hidden_dims"]))
+        for section, (count, _) in networks
+    )
+
+
 def _bytes(job: Job) -> float:
     """Bytes that a job leaves on disk."""
     env = job.environment
@@ -89,11 +104,7 @@ def _bytes(job: Job) -> float:
         width = env.observation_dim + env.action_dim + env.goal_dim + 2 + 2 * env.tasks
         return _rows(job) * BYTES * width
     if job.rule.startswith("train_"):
-        weights = 0.0
-        for stage in job.stage.members:
-            for section, (networks, _) in (stage.networks or _NETWORKS[stage.name]).items():
-                widths = job.config[section]["hidden_dims"]
-                weights += networks * sum(a * b for a, b in pairwise(widths))
+        weights = sum(_weights(job, stage) for stage in job.stage.members)
         return weights * BYTES * (len(job.checkpoints) + 2)  # the last one holds Adam's moments
     return 0.0
 

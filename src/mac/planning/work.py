@@ -43,7 +43,8 @@ def update(
     """Products of one update of some stages, and how often each runs.
 
     Those of MAC's stages are exact. A stage that is an agent's own is taken to pass its rows
-    through networks as wide inside as its sections say, from state, goal and chunk to a scalar.
+    through networks as wide inside as its sections say, from state, goal and chunk to a scalar,
+    unless it tells the products of a pass itself; these are passed forward and backward.
 
     Args:
         stages: those trained.
@@ -58,7 +59,10 @@ def update(
         for section, (_, passes) in stage.networks.items():
             hidden = config[section]["hidden_dims"]
             count.infer(rows, count.seen + count.chunk, hidden, 1, passes)
-        if not stage.networks:
+        if stage.products:
+            for m, k, n in stage.products(config, spaces):
+                count.products.update([(rows * m, k, n), (rows * m, n, k), (k, rows * m, n)])
+        elif not stage.networks:
             getattr(count, stage.name)(rows)
     return count.products
 

@@ -2,7 +2,7 @@ from collections import Counter
 
 import pytest
 
-from mac.agents.base import agent_class
+from mac.agents.base import Stage, agent_class
 from mac.planning.estimate import update_gflop
 from mac.planning.plan import Plan
 from mac.planning.work import backward, forward, gflop, update
@@ -80,3 +80,14 @@ def test_a_planned_joint_update_costs_what_its_stages_cost(monkeypatch):
     work = {job.rule: update_gflop(job) for job in plan if job.rule.startswith("train_")}
     joint = work.pop("train_agent")
     assert len(work) == 4 and sum(work.values()) == pytest.approx(joint)
+
+
+def test_an_agents_own_products_pass_each_row_forward_and_backward():
+    def passes(config, spaces):
+        return [(config["rows"], spaces.observation_dim, 7), (1, 2, 3)]
+
+    stage = Stage("agent", 1, (), products=passes)
+    counted = update([stage], {"batch_size": 10, "rows": 4}, SPACES, joint=False)
+    assert counted == Counter(
+        {(40, 3, 7): 1, (40, 7, 3): 1, (3, 40, 7): 1, (10, 2, 3): 1, (10, 3, 2): 1, (2, 10, 3): 1}
+    )

@@ -13,13 +13,14 @@ from mac.data.views.anchors import Anchors
 from mac.data.views.chunks import Chunks
 from mac.data.views.outcomes import Outcomes
 from mac.data.views.rotation import Rotation
+from mac.data.views.sequences import Hierarchy, Plans, Sequences
 from mac.data.views.subgoals import Subgoals
 from mac.data.views.transitions import Steps, Transitions
 from mac.data.views.windows import Windows
 from mac.types import Record
 
-__all__ = ["VIEWS", "Anchors", "Chunks", "Outcomes", "Rotation", "Steps", "Subgoals"]
-__all__ += ["Transitions", "View", "Windows"]
+__all__ = ["VIEWS", "Anchors", "Chunks", "Hierarchy", "Outcomes", "Plans", "Rotation"]
+__all__ += ["Sequences", "Steps", "Subgoals", "Transitions", "View", "Windows"]
 
 
 class View(Protocol):
@@ -47,4 +48,6 @@ VIEWS: Mapping[str, type[View]] = {
     "steps": Steps,
     "subgoals": Subgoals,
     "outcomes": Outcomes,
+    "plans": Plans,
+    "hierarchy": Hierarchy,
 }

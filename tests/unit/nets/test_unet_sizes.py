@@ -1,0 +1,68 @@
+import pytest
+import torch
+from torch import nn
+
+from mac.errors import ConfigError
+from mac.nets.mlp import Init
+from mac.nets.temporal_unet import TemporalUNet
+from mac.nets.unet_sizes import lengths, products
+
+
+# algorithms.md 15.1 and the table of 15.2
+@pytest.mark.parametrize(
+    ("down", "up", "expected"),
+    [
+        ((3, 3, 3), (3, 3, 3), [9, 5, 3, 2, 3, 5, 9]),
+        ((3, 3), (3, 3), [5, 3, 2, 3, 5]),
+        ((4, 4), (4, 4), [8, 4, 2, 4, 8]),
+        ((3, 3), (3, 3), [17, 9, 5, 9, 17]),
+        ((4, 3), (3, 4), [26, 13, 7, 13, 26]),
+        ((4, 4), (4, 4), [16, 8, 4, 8, 16]),
+        ((3, 3, 3), (4, 4, 4), [32, 16, 8, 4, 8, 16, 32]),
+        ((3, 3), (4, 4), [128, 64, 32, 64, 128]),
+        ((), (), [5]),
+    ],
+)
+def test_lengths_are_those_of_the_published_configurations(down, up, expected):
+    assert lengths(expected[0], down, up) == expected
+
+
+@pytest.mark.parametrize(
+    ("rows", "down", "up", "way"),
+    [
+        (26, (4, 3), (3, 3), "26-13-7-13-25"),  # as published for maze2d-large
+        (6, (3, 3), (4, 4), "6-3-2-4-8"),
+        (2, (4, 4), (4, 4), "2-1-0-0-0"),
+        (8, (4,), (4, 4), "8-4-8-16"),
+        (9, (3, 3), (4, 2), "9-5-3-6-10"),
+    ],
+)
+def test_a_way_up_that_does_not_retrace_the_way_down_is_refused(rows, down, up, way):
+    with pytest.raises(
+        ConfigError, match=f"kernels_down, kernels_up: .* {rows} rows .*found {way};"
+    ):
+        lengths(rows, down, up)
+
+
+@pytest.mark.parametrize(
+    ("rows", "widths", "down", "up"),
+    [(16, (8, 16, 24), (4, 4), (4, 4)), (9, (16, 16), (3,), (3,)), (5, (8,), (), ())],
+)
+def test_products_are_those_of_the_networks_own_layers(rows, widths, down, up):
+    net = TemporalUNet(rows, 3, widths, down, up, Init(0).generator("unet"))
+    expected = []
+
+    def note(module, inputs, output):
+        weight = module.weight
+        if isinstance(module, nn.Linear):
+            expected.append((1, *weight.shape[::-1]))
+        elif isinstance(module, nn.Conv1d):
+            expected.append((output.shape[-1], weight[0].numel(), len(weight)))
+        else:  # a transposed convolution's products are with its input's rows
+            expected.append((inputs[0].shape[-1], weight[:, 0].numel(), weight.shape[1]))
+
+    for module in net.modules():
+        if isinstance(module, nn.Conv1d | nn.ConvTranspose1d | nn.Linear):
+            module.register_forward_hook(note)
+    net(torch.zeros(1, rows, 3), torch.zeros(1))
+    assert sorted(products(rows, 3, widths, down, up)) == sorted(expected)
