@@ -128,6 +128,13 @@ def test_cut_connections_go_on_where_they_stopped(folder, server):
     assert ranges(server) == [None, "bytes=1200000-", "bytes=2300000-"]
 
 
+def test_patience_begins_anew_with_every_piece_that_arrives(folder, server):
+    server.cut = [1_100_000, 1_100_000, 10]  # as many cuts as attempts
+    folder.get(server)
+    folder.only()
+    assert len(server.requests) == 4
+
+
 def stop_halfway(folder, server):
     """A download that failed for good with a part of the file on disk."""
     server.cut = [HALF] + [0] * 20
@@ -223,12 +230,14 @@ def test_damage_everywhere_is_an_error_and_no_file(folder, server):
     assert not folder.output.exists() and not folder.manifest.exists()
 
 
-def test_a_size_that_is_not_the_known_one_is_not_fetched(folder, server, mirror):
+@pytest.mark.parametrize("head", [True, False])
+def test_a_size_that_is_not_the_known_one_is_not_fetched(folder, server, mirror, head, capsys):
     folder.know()
-    server.contents[f"/{NAME}"] = npz(1, extra=np.zeros(3))
+    server.contents[f"/{NAME}"], server.answers_head = npz(1, extra=np.zeros(3)), head
     folder.get(server, mirror)
     folder.only()
-    assert not server.requests
+    assert len(server.requests) == (0 if head else 1)
+    assert "set aside" not in capsys.readouterr().err
 
 
 def test_another_content_of_the_same_size_is_refused_everywhere(folder, server, mirror):
@@ -316,6 +325,22 @@ def test_a_page_instead_of_the_file_is_set_aside(folder, server, mirror):
     server.contents[f"/{NAME}"] = b"<html>log in first</html>"
     folder.get(server, mirror)
     folder.only(aside=1)
+
+
+@pytest.mark.parametrize("hop", [0, 1])
+def test_a_way_that_leaves_https_is_not_taken(folder, monkeypatch, hop):
+    import requests
+
+    def answer(self, method, address, **options):
+        first, last = requests.Response(), requests.Response()
+        first.url, last.url, last.raw = address, address, io.BytesIO()
+        (first, last)[hop].url = "http://example.org/elsewhere"
+        last.status_code, last.history = 200, [first]
+        return last
+
+    monkeypatch.setattr(requests.Session, "request", answer)
+    with pytest.raises(UnreachableError, match="a way that leaves https"):
+        folder.get("https://example.org")
 
 
 def test_no_network_is_one_clear_line(folder, server):
