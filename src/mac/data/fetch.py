@@ -49,10 +49,15 @@ class Wanted:
         """What has arrived so far."""
         return self.output.with_name(f".{self.output.name}.part")
 
+    @property
+    def taken(self) -> Path:
+        """A user's own file, until it is known to be right; never written to."""
+        return self.output.with_name(f".{self.output.name}.taken")
+
     def forget(self) -> None:
-        """Remove what has arrived."""
-        self.part.unlink(missing_ok=True)
-        self.part.with_name(f"{self.part.name}.tag").unlink(missing_ok=True)
+        """Remove what has arrived, and what a killed process left."""
+        for path in (self.part, self.part.with_name(f"{self.part.name}.tag"), self.taken):
+            path.unlink(missing_ok=True)
 
     def left(self) -> list[str]:
         """Places that have not failed."""
@@ -117,6 +122,9 @@ class _Fetch:
 
     def run(self, files: Sequence[Wanted], remedy: Callable[[], str]) -> dict[str, Facts]:
         missing = [file for file in files if not self.present(file)]
+        for file in files:
+            if file not in missing:
+                file.forget()
         if missing:
             self.side_by_side(self.find, missing)
             self.refuse_missing(missing, remedy)
@@ -230,17 +238,16 @@ class _Fetch:
 
     def take(self, file: Wanted, place: str) -> None:
         """Get a file from a folder, where it stays."""
-        taken = file.output.with_name(f".{file.output.name}.taken")
         begun = size_of(file.part)
         try:
-            link(Path(place), taken)
-            if (wrong := self.accept(taken, file.output)) is not None:
+            link(Path(place), file.taken)
+            if (wrong := self.accept(file.taken, file.output)) is not None:
                 say(f"left out: {place} ({wrong})")
                 raise FailureError(wrong)
         except (FileNotFoundError, PermissionError) as error:
             raise FailureError(error.strerror) from None
         finally:
-            taken.unlink(missing_ok=True)
+            file.taken.unlink(missing_ok=True)
         file.forget()
         self.count(size_of(file.output) - begun)
 

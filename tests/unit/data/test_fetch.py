@@ -177,8 +177,21 @@ def test_a_complete_part_is_taken(folder, server):
     folder.only()
 
 
-def test_an_overlong_part_is_thrown_away(folder, server):
+def test_a_complete_part_of_a_known_file_needs_no_request(folder, server):
+    folder.know()
+    folder.path.mkdir(parents=True)
+    folder.part.write_bytes(CONTENT)
+    folder.get(server)
+    folder.only()
+    assert not server.requests
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_an_overlong_part_is_thrown_away(folder, server, known):
+    if known:
+        folder.know()
     stop_halfway(folder, server)
+    server.tag = '"two"' if known else '"one"'
     folder.part.write_bytes(CONTENT + b"more")
     folder.get(server)
     folder.only()
@@ -209,6 +222,13 @@ def test_a_damaged_beginning_costs_one_more_download(folder, server, capsys):
     folder.only(aside=1)
     assert ranges(server) == ["bytes=1200000-", None]
     assert "instead of" in capsys.readouterr().err
+
+
+def test_a_place_that_always_cuts_and_damages_is_given_up(folder, server, mirror):
+    server.damaged, server.cut = 10, [HALF, 1 << 30, HALF, 1 << 30]
+    folder.get(server, mirror)
+    folder.only(aside=1)
+    assert len(server.requests) == 4
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -298,6 +318,16 @@ def test_a_busy_server_is_asked_again(folder, server, status, wait):
     assert len(server.requests) == 3
 
 
+@pytest.mark.parametrize(("asked", "waited"), [("5", 5), ("7200", 7), (None, 2)])
+def test_the_servers_wish_is_heeded_up_to_a_bound(folder, server, monkeypatch, asked, waited):
+    pauses = []
+    monkeypatch.setattr("urllib3.util.retry.time.sleep", pauses.append)
+    server.refusals = [(503, {} if asked is None else {"Retry-After": asked})] * 2
+    folder.get(server, patience=Patience(attempts=3, pause_s=1, longest_pause_s=7))
+    folder.only()
+    assert max(pauses) == waited  # the server pauses too, for 0 s
+
+
 def test_a_server_that_stays_busy_is_given_up(folder, server, mirror):
     server.refusals = [(503, {})] * 99
     folder.get(server, mirror)
@@ -352,6 +382,30 @@ def test_no_network_is_one_clear_line(folder, server):
     assert line.startswith(f"{folder.path}: 0.npz, 1.npz, 2.npz and 3 more cannot be had; sought")
     assert f"{server.root}/0.npz (" in line and "Connection refused" in line
     assert "\n" not in line and "object at" not in line and not raised.value.permanent
+
+
+def test_a_host_that_does_not_answer_is_asked_for_one_file_only(folder, server, monkeypatch):
+    import requests
+
+    asked = []
+
+    def refuse(self, method, address, **options):
+        asked.append(address)
+        raise requests.ConnectionError("no route")
+
+    monkeypatch.setattr(requests.Session, "request", refuse)
+    with pytest.raises(UnreachableError, match="no route"):
+        folder.get(server, names=("a.npz", "b.npz", "c.npz"), parallel=1)
+    assert asked == [f"{server.root}/a.npz"] * HASTY.introductions
+
+
+def test_what_a_killed_process_left_goes_away(folder, server):
+    folder.path.mkdir(parents=True)
+    folder.output.write_bytes(CONTENT)
+    for name in (".set.npz.part.tag", ".set.npz.part", ".set.npz.taken"):
+        (folder.path / name).write_text("{}")
+    folder.get(server)
+    folder.only()
 
 
 @pytest.mark.parametrize(
