@@ -38,6 +38,12 @@ def data_job(name: str, source: str) -> Job:
             "no such data set in any suite", key=name, expected=", ".join(sorted(found))
         )
     spec, shards = found[name]
+    if source == "collect" and shards > 1:
+        raise ConfigError(
+            "only sets of one file are collected by name",
+            key=name,
+            remedy=f"collect {spec.dataset}",
+        )
     data = DataConfig(source=source, shards=shards)
     return raw_job(
         spec,

@@ -147,6 +147,8 @@ def test_data_sets_by_name_are_the_jobs_of_experiments():
     for key in ("fingerprint", "outputs", "data_files", "lock", "failure"):
         assert getattr(by_name, key) == getattr(by_plan, key)
     assert data_job("cube-double-play", "fetch").outputs != by_name.outputs
+    with pytest.raises(ConfigError, match=r"only sets of one file.*collect cube-double-play$"):
+        data_job("cube-double-play-100m", "collect")
     with pytest.raises(ConfigError, match=r"cube-trouble: no such data set.*cube-triple|cube-oct"):
         data_job("cube-trouble", "fetch")
 
