@@ -14,7 +14,7 @@ from mac.data.store import Split
 from mac.data.views import VIEWS
 from mac.errors import TrainingError
 from mac.nets.mlp import Init
-from mac.planning.experiment import AgentFile, _read, find
+from mac.planning.experiment import AgentFile, find, read_config
 from mac.rng import stream
 from mac.stopping import UNFINISHED, Deadline, Interrupted
 from mac.training import checkpoint
@@ -73,7 +73,7 @@ def build(name, mode, seed=0):
     cls, path = registry()[agent], find("agents", agent)
     layers = [
         Layer.of("built in", {"agent": agent, "mode": mode}),
-        Layer.of(str(path), _read(path, AgentFile).set),
+        Layer.of(str(path), read_config(path, AgentFile).set),
         Layer.of("test", SMALL, shared=True),
         Layer.of("variant", values),
     ]

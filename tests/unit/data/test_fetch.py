@@ -18,7 +18,7 @@ from mac.data.fetch import Wanted, fetch
 from mac.data.manifest import Manifest
 from mac.data.released import check_raw
 from mac.data.transfer import Patience
-from mac.errors import MacError, SystemFault, UnreachableError
+from mac.errors import DataError, MacError, SystemFault, UnreachableError
 from tests.server import FileServer
 from tests.specs import POINTMASS
 
@@ -423,6 +423,14 @@ def test_content_that_the_format_does_not_allow_is_never_trusted(folder, server,
     with pytest.raises(UnreachableError, match=message):
         folder.get(server)
     assert not folder.output.exists() and not folder.manifest.exists()
+
+
+def test_damage_in_an_array_that_nobody_reads_is_damage(tmp_path):
+    content = bytearray(npz(qvel=np.zeros((ROWS, 2), np.float32)))
+    content[-ROWS] ^= 1  # the last array is in the archive's last half MB
+    (tmp_path / NAME).write_bytes(content)
+    with pytest.raises(DataError, match=r"set.npz: qvel: damaged"):
+        check_raw(tmp_path / NAME, POINTMASS)
 
 
 def test_a_folder_is_used_where_it_is(folder, server, tmp_path):
