@@ -72,10 +72,14 @@ def main(context: click.Context, minutes: float | None, since: float | None) -> 
     context.obj = Deadline(minutes, since)
 
 
-def selecting(*, seed: bool = True) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Options that name one job of an experiment's plan."""
+def selecting(
+    *, seed: bool = True, dataset: bool = False
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Options that name one job of an experiment's plan; or, for data, an argument instead."""
 
     def add(function: Callable[..., None]) -> Callable[..., None]:
+        if dataset:
+            function = click.argument("dataset", required=False)(function)
         function = click.option(
             "--fingerprint", default=None, help="of the job, where several bear these names"
         )(function)
@@ -84,8 +88,9 @@ def selecting(*, seed: bool = True) -> Callable[[Callable[..., None]], Callable[
             function = click.option(
                 "--agent", "label", required=True, help="the agent's name in the experiment"
             )(function)
-        function = click.option("--task", required=True, help="task or dataset")(function)
-        return click.option("--experiment", required=True, help="configs/experiments/NAME.yaml")(
+        needed = not dataset
+        function = click.option("--task", required=needed, help="task or dataset")(function)
+        return click.option("--experiment", required=needed, help="configs/experiments/NAME.yaml")(
             function
         )
 
@@ -106,6 +111,28 @@ def _attempt(plan: Any, rule: str, *, whole: bool = True, **names: Any) -> Itera
     which take seconds, are made as often as one asks. So does a job that has failed for good. What
     is not the ``whole`` job says nothing of it.
     """
+    with _work(plan.find(rule, **names), whole=whole) as job:
+        yield job
+
+
+@contextmanager
+def _data(rule: str, dataset: str | None, experiment: str | None, **names: Any) -> Iterator[Any]:
+    """The job that brings a data set, by its name or by an experiment that uses it."""
+    from mac.planning.datasets import data_job
+
+    if dataset is not None:
+        job = data_job(dataset, rule)
+    elif experiment is not None and names["task"] is not None:
+        job = _plan(experiment).find(rule, **names)
+    else:
+        raise click.UsageError("name a DATASET, or --experiment and --task")
+    with _work(job) as job:
+        yield job
+
+
+@contextmanager
+def _work(job: Any, *, whole: bool = True) -> Iterator[Any]:
+    """A job, held against its doubles; see :func:`_attempt`."""
     from mac.failures import remembered
     from mac.gpus import claimed
     from mac.locks import alone
@@ -114,13 +141,12 @@ def _attempt(plan: Any, rule: str, *, whole: bool = True, **names: Any) -> Itera
     from mac.provenance import RECORD
     from mac.stamps import REVISIONS as STAMPED
 
-    job = plan.find(rule, **names)
     with suppress(OSError):  # Linux, short of memory, shall end a job before whatever started it
         Path("/proc/self/oom_score_adj").write_text("500")
     remedy = f"once the cause is mended, `mac clear {job.experiment}` lets the job try again"
     with ExitStack() as held:
         waited = held.enter_context(alone(job.lock))
-        again = rule in STAMPED
+        again = job.rule in STAMPED
         needed = [*map(Path, job.outputs), *([] if again else [job.directory / RECORD])]
         if (waited or not again) and all(path.exists() for path in needed):
             click.echo(f"{job.outputs[0]}: done before", err=True)
@@ -254,11 +280,11 @@ def data() -> None:
 
 
 @data.command()
-@selecting(seed=False)
+@selecting(seed=False, dataset=True)
 @click.option("--workers", default=1, show_default=True, help="processes collecting episodes")
-def collect(experiment: str, workers: int, **names: Any) -> None:
-    """Collect episodes with the scripted oracle."""
-    with _attempt(_plan(experiment), "collect", **names) as job, job.recorded():
+def collect(workers: int, **names: Any) -> None:
+    """Collect episodes with the scripted oracle: DATASET, or what an experiment asks for."""
+    with _data("collect", **names) as job, job.recorded():
         from mac.data.collect import collect as run
 
         settings = job.config["data"]
@@ -274,18 +300,46 @@ def collect(experiment: str, workers: int, **names: Any) -> None:
 
 
 @data.command()
-@selecting(seed=False)
-def fetch(experiment: str, **names: Any) -> None:
-    """Download released files."""
-    with _attempt(_plan(experiment), "fetch", **names) as job, job.recorded():
-        from mac.data.fetch import fetch as run
-        from mac.io import sha256_file, write_json
-        from mac.planning.sources import addresses
+@selecting(seed=False, dataset=True)
+@click.option(
+    "--from",
+    "place",
+    envvar="MAC_DATA_FROM",
+    help="address or folder to try before those of configs/datasets",
+)
+def fetch(place: str | None, **names: Any) -> None:
+    """Get released files, or your own of their format: DATASET, or what an experiment asks for.
 
-        paths = [job.directory / name for name in job.data_files]
-        run(addresses(job), paths)
-        sizes = {p.name: {"bytes": p.stat().st_size, "sha256": sha256_file(p)} for p in paths}
-        write_json(job.directory / job.files[0], sizes)
+    DATASET is for instance cube-single-play, or cube-double-play-100m for the shards.
+    """
+    with _data("fetch", **names) as job, job.recorded():
+        from mac.data.released import fetch_released
+        from mac.planning.sources import offered
+
+        fetch_released(job, offered(job, place))
+
+
+@data.command()
+@click.argument("datasets", nargs=-1)
+def verify(datasets: tuple[str, ...]) -> None:
+    """Read raw files again and compare them with all that is known of them (default: all)."""
+    from mac.data.manifest import Manifest
+    from mac.data.released import verify as run
+    from mac.errors import DataError
+    from mac.planning.datasets import environment, raw_folders
+    from mac.planning.sources import manifests
+
+    wrong = 0
+    for folder, dataset in raw_folders(datasets):
+        spec = environment(dataset)
+        found = list(run(folder, spec, Manifest(folder.name, manifests())))
+        click.echo("\n".join(found) if found else f"{folder}: right")
+        wrong += len(found)
+    if wrong:
+        raise DataError(
+            f"{wrong} files are not right",
+            remedy="delete each, and fetched.json beside it: what is missing is fetched anew",
+        )
 
 
 @data.command()

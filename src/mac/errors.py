@@ -62,7 +62,7 @@ class MissingDataError(DataError):
 
 
 class UnreachableError(MissingDataError):
-    """Data on a server that does not answer now; it may later."""
+    """Data that no place gives right now; it may later, or another place may."""
 
     permanent = False
 

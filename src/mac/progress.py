@@ -53,10 +53,23 @@ class Lines:
         rate = (self.done - self.initial) / elapsed if elapsed > 0 else 0.0
         left = f", {_duration((self.total - self.done) / rate)} left" if rate > 0 else ""
         percent = f" ({self.done / self.total:.0%})" if self.total else ""
-        line = f"{self.desc}: {self.done}/{self.total} {self.unit}{percent}"
-        line += f", {rate:.4g} {self.unit}/s{left}"
+        if self.unit == "bytes":
+            line = f"{self.desc}: {size(self.done)} of {size(self.total)}{percent}"
+            line += f", {size(rate)}/s{left}"
+        else:
+            line = f"{self.desc}: {self.done}/{self.total} {self.unit}{percent}"
+            line += f", {rate:.4g} {self.unit}/s{left}"
         print(line, file=self._stream or sys.stderr, flush=True)
         self._last = now
+
+
+def size(amount: float) -> str:
+    """``amount`` bytes as 12 kB, 3.4 MB or 56 GB."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if amount < 1000 or unit == "GB":
+            break
+        amount /= 1000
+    return f"{amount:,.3g} {unit}" if amount < 1000 else f"{amount:,.0f} {unit}"
 
 
 def _duration(seconds: float) -> str:
@@ -85,7 +98,8 @@ def progress(total: int, unit: str, desc: str, initial: int = 0) -> Iterator[Pro
     if sys.stderr.isatty():
         from tqdm import tqdm
 
-        with tqdm(total=total, unit=f" {unit}", desc=desc, initial=initial) as bar:
+        shown = {"unit": "B", "unit_scale": True} if unit == "bytes" else {"unit": f" {unit}"}
+        with tqdm(total=total, desc=desc, initial=initial, **shown) as bar:
             yield bar
     else:
         lines = Lines(total, unit, desc, initial)

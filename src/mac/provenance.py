@@ -23,6 +23,8 @@ RECORD = "run.yaml"  # lies beside what a job wrote
 # What results are a function of, beside data and seed. Results themselves are in git too, and
 # change while work goes on.
 CODE = ("src", "configs", "workflow", "Snakefile", "pyproject.toml", "constraints.txt")
+# Grows when data are seen first; their hashes are in every record.
+NOT_CODE = ":!configs/datasets/manifest.json"
 HOUR_S = 3600.0
 
 
@@ -41,7 +43,7 @@ def git_state(folder: Path | None = None) -> dict[str, Any]:
     """Commit, and whether code or configuration differ from it; empty outside a repository."""
     try:
         commit = _git(folder, "rev-parse", "HEAD")
-        dirty = bool(_git(folder, "status", "--porcelain", "--", *CODE))
+        dirty = bool(_git(folder, "status", "--porcelain", "--", *CODE, NOT_CODE))
     except (OSError, subprocess.CalledProcessError):
         return {}
     return {"commit": commit, "dirty": dirty}

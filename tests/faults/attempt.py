@@ -78,7 +78,7 @@ class Attempt:
             signal.signal(number, signal.SIG_DFL)
         os.chdir(folder)
         sys.modules["__main__"] = mac.cli  # where multiprocessing finds the program
-        experiment._read.cache_clear()
+        experiment.read_config.cache_clear()
         before()
 
     def wait(self, timeout: float | None = None) -> int:

@@ -112,7 +112,7 @@ def arguments(job: Job) -> list[str]:
 def plan(project: Project, *names: str) -> list[Job]:
     """Jobs of a project's experiments, inputs before what uses them."""
     with chdir(project.folder):
-        experiment._read.cache_clear()
+        experiment.read_config.cache_clear()
         return list(Plan(names))
 
 
@@ -139,7 +139,7 @@ def start(project: Project, job: Job, **options: Any) -> Attempt:
 def here(project: Project, *words: str) -> Result:
     """A command in this process, which has torch already."""
     with chdir(project.folder):
-        experiment._read.cache_clear()
+        experiment.read_config.cache_clear()
         return CliRunner().invoke(main, words)
 
 
@@ -173,7 +173,7 @@ class Lab:
         """Write the experiments, and where released files are."""
         for name, content in self.experiments.items():
             project.write(f"experiments/{name}", content)
-        hosts = {"files": f"{self.server.root}/{{file}}", "shards": "", "allow_http": True}
+        hosts = {"places": [self.server.root], "allow_http": True}
         project.write("datasets/ogbench", hosts)
 
     def fresh(self, name: str) -> Project:

@@ -86,7 +86,7 @@ def write(folder: Path) -> list[str]:
         for kind, name, what in (("suites", f"toy_{mode}", suite), ("experiments", mode, content)):
             (folder / kind).mkdir(parents=True, exist_ok=True)
             (folder / kind / f"{name}.yaml").write_text(yaml.safe_dump(what))
-    experiment._read.cache_clear()
+    experiment.read_config.cache_clear()
     return list(names)
 
 

@@ -25,7 +25,7 @@ def plan(tmp_path, monkeypatch):
         path = tmp_path / "experiments" / "x.yaml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(yaml.safe_dump(content))
-        experiment._read.cache_clear()
+        experiment.read_config.cache_clear()
         return CliRunner().invoke(main, ["plan", "x"])
 
     return run

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from mac.progress import Lines, _duration, progress
+from mac.progress import Lines, _duration, progress, size
 
 
 class Clock:
@@ -23,6 +23,25 @@ def test_one_line_per_interval_with_rate_of_this_process():
     first, second = out.getvalue().splitlines()
     assert first == "train_model: 520/1000 updates (52%), 2 updates/s, 4m00s left"
     assert second == "train_model: 640/1000 updates (64%), 2 updates/s, 3m00s left"
+
+
+def test_bytes_are_shown_as_sizes():
+    clock, out = Clock(), io.StringIO()
+    lines = Lines(3_000_000_000, "bytes", "fetch", stream=out, interval=60, clock=clock)
+    clock.now += 60
+    lines.update(1_500_000_000)
+    assert out.getvalue() == "fetch: 1.5 GB of 3 GB (50%), 25 MB/s, 1m00s left\n"
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [
+        *[(0, "0 bytes"), (999, "999 bytes"), (1000, "1 kB"), (12_345_678, "12.3 MB")],
+        *[(56e9, "56 GB"), (1234e9, "1,234 GB")],
+    ],
+)
+def test_sizes(amount, text):
+    assert size(amount) == text
 
 
 def test_log_gets_a_last_line_even_when_the_work_fails(capsys):

@@ -1,153 +1,338 @@
-"""Plain download of released files: resumed, checked for size, there only when complete."""
+"""Released files, from the first place that has them right; there only when complete and checked.
+
+Two kinds of file are never mistaken for data: what is still arriving waits in ``.<name>.part``
+beside the output, and what arrived wrong is moved to the folder ``wrong``.
+"""
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Sequence
+import shutil
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mac.errors import DataError, MissingDataError, UnreachableError
+from mac.data.manifest import Facts, Manifest, facts
+from mac.data.transfer import FailureError, Patience, Web, is_address, link, size_of
+from mac.errors import DataError, SystemFault, UnreachableError
 from mac.io import read_json, write_json
-from mac.progress import progress
+from mac.locks import alone
+from mac.progress import Progress, progress, size
 
-ATTEMPTS = 5
-PAUSE_S = 2.0
-TIMEOUT_S = (10.0, 60.0)  # to connect, between two pieces
-PIECE_BYTES = 1 << 20
+CHECKED = ".checked.json"  # what has been checked already, while it stays as it is
+NAMED = 3  # files that a message lists
 
 
-def fetch(sources: Sequence[str], outputs: Sequence[Path], *, pause: float = PAUSE_S) -> None:
-    """Download every source that is not there yet.
+@dataclass
+class Wanted:
+    """A file that shall be there.
 
-    What has arrived waits in ``.<name>.part`` beside the output, together with the server's version
-    tag; a later call asks only for the rest, and starts afresh when the file has changed on the
-    server.
+    Attributes:
+        output: where.
+        places: addresses and paths in the order in which they are tried.
+        size: bytes, once known.
+        reasons: by place, why it was not had from there.
+    """
+
+    output: Path
+    places: Sequence[str]
+    size: int | None = None
+    reasons: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def part(self) -> Path:
+        """What has arrived so far."""
+        return self.output.with_name(f".{self.output.name}.part")
+
+    @property
+    def taken(self) -> Path:
+        """A user's own file, until it is known to be right; never written to."""
+        return self.output.with_name(f".{self.output.name}.taken")
+
+    def forget(self) -> None:
+        """Remove what has arrived, and what a killed process left."""
+        for path in (self.part, self.part.with_name(f"{self.part.name}.tag"), self.taken):
+            path.unlink(missing_ok=True)
+
+    def left(self) -> list[str]:
+        """Places that have not failed."""
+        return [place for place in self.places if place not in self.reasons]
+
+
+def fetch(
+    files: Sequence[Wanted],
+    check: Callable[[Path], None],
+    manifest: Manifest,
+    *,
+    parallel: int = 4,
+    patience: Patience | None = None,
+    remedy: Callable[[], str] = lambda: "name another place for it",
+) -> dict[str, Facts]:
+    """Get every file that is not there yet; all of them lie in one folder.
+
+    Before the first byte all places are asked for the size of each file, so what is nowhere and
+    what has no room is known at once. Interrupted or repeated, it goes on where it stopped.
 
     Args:
-        sources: addresses.
-        outputs: files, one for each source.
-        pause: seconds before the first new attempt after a broken connection; they double each
-            time.
+        files: what is wanted.
+        check: raises DataError for a file whose content is not what its format promises.
+        manifest: what is known of the files.
+        parallel: transfers side by side.
+        patience: with servers.
+        remedy: says what helps where a file is nowhere.
+
+    Returns:
+        size and SHA-256 of each file by name.
 
     Raises:
-        MissingDataError: the server does not have the file.
-        UnreachableError: the server cannot be reached.
+        UnreachableError: files that no place gave, with the reason of each place.
+        SystemFault: the disk has no room for them.
     """
-    for source, output in zip(sources, map(Path, outputs), strict=True):
-        if not output.exists():
-            _fetch(source, output, pause)
+    folder = files[0].output.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder / ".fetch.lock"):
+        return _Fetch(folder, check, manifest, parallel, patience or Patience()).run(files, remedy)
 
 
-def _fetch(source: str, output: Path, pause: float) -> None:
-    """Download one file, trying again while attempts bring something new."""
-    import requests
+class _Fetch:
+    """One call of :func:`fetch`."""
 
-    output.parent.mkdir(parents=True, exist_ok=True)
-    part, tag = _part(output), _tag(output)
-    failures = 0
-    while True:
-        before = _bytes(part)
-        try:
-            _receive(source, output)
-            break
-        except (requests.ConnectionError, requests.Timeout) as error:
-            failures = 1 if _bytes(part) > before else failures + 1
-            if failures >= ATTEMPTS or not _bytes(part):
-                raise UnreachableError(
-                    f"cannot download {source} ({_reason(error)})",
-                    file=output,
-                    remedy="check the network and run it again, or put the file there",
-                ) from None
-            time.sleep(pause * 2 ** (failures - 1))
-    with part.open("rb") as handle:
-        os.fsync(handle.fileno())
-    part.replace(output)
-    tag.unlink(missing_ok=True)
+    def __init__(
+        self,
+        folder: Path,
+        check: Callable[[Path], None],
+        manifest: Manifest,
+        parallel: int,
+        patience: Patience,
+    ) -> None:
+        self.folder, self.check, self.manifest, self.parallel = folder, check, manifest, parallel
+        self.stop, self.silent = threading.Event(), {}
+        self.counting, self.checking = threading.Lock(), threading.Lock()
+        self.bar: Progress | None = None
+        self.web = Web(patience, self.stop, self.count, parallel)
+        self.checked: dict[str, Any] = {}
+        self.new: list[str] = []
+        with suppress(DataError):
+            self.checked = dict(read_json(folder / CHECKED))
 
-
-def _receive(source: str, output: Path) -> None:
-    """Append what is missing of ``source`` to the part of ``output``.
-
-    Raises requests.ConnectionError when less arrives than the server promised.
-    """
-    import requests
-
-    part, tag = _part(output), _tag(output)
-    headers = {"Accept-Encoding": "identity"}
-    have = _bytes(part)
-    known = _read_tag(tag)
-    if have and known.get("source") == source and known.get("version"):
-        headers |= {"Range": f"bytes={have}-", "If-Range": known["version"]}
-    with requests.get(source, headers=headers, stream=True, timeout=TIMEOUT_S) as response:
-        if source.startswith("https:") and not response.url.startswith("https:"):
-            raise MissingDataError(
-                f"cannot download {source}",
-                file=output,
-                found=f"a way that leaves https for {response.url}",
-                remedy="name another address in configs/datasets",
+    def run(self, files: Sequence[Wanted], remedy: Callable[[], str]) -> dict[str, Facts]:
+        missing = [file for file in files if not self.present(file)]
+        for file in files:
+            if file not in missing:
+                file.forget()
+        if missing:
+            self.side_by_side(self.find, missing)
+            self.refuse_missing(missing, remedy)
+            self.refuse_full(missing)
+            total = sum(file.size or 0 for file in missing)
+            begun = sum(size_of(file.part) for file in missing)
+            with progress(total, "bytes", f"fetch {self.folder.name}", begun) as self.bar:
+                self.side_by_side(self.get, missing)
+            self.refuse_missing(missing, remedy)
+        if self.new:
+            say(
+                f"{self.folder.name}: nobody had seen {named(self.new)} before; trusted now, and "
+                f"recorded in {self.manifest.paths[0]}: commit it, and no other content counts"
             )
-        if response.status_code == 416 and have:  # there is nothing beyond what is here
-            if have == known.get("total"):
-                return
-            part.unlink()
-            return _receive(source, output)
-        if response.status_code not in (200, 206):
-            raise MissingDataError(
-                f"cannot download {source}",
-                file=output,
-                found=f"HTTP status {response.status_code}",
-                expected=200,
-                remedy="check the address in configs/datasets",
-            )
-        if response.status_code == 200:
-            have = 0
-        length = response.headers.get("Content-Length")
-        total = have + int(length) if length is not None else None
-        version = response.headers.get("ETag") or response.headers.get("Last-Modified")
-        if version is not None and version.startswith("W/"):
-            version = None
-        write_json(tag, {"source": source, "total": total, "version": version})
-        response.raw.enforce_content_length = False  # keep what came before a cut
-        with (
-            part.open("ab" if have else "wb") as handle,
-            progress(total or 0, "bytes", f"fetch {output.name}", have) as bar,
-        ):
+        return {file.output.name: self.known(file.output) for file in files}
+
+    def side_by_side(self, work: Callable[[Wanted], None], files: Sequence[Wanted]) -> None:
+        """Do ``work`` for all files, a few at a time; the first error ends the others soon."""
+        with ThreadPoolExecutor(self.parallel) as pool:
             try:
-                for piece in response.iter_content(PIECE_BYTES):
-                    handle.write(piece)
-                    bar.update(len(piece))
-            except requests.exceptions.ChunkedEncodingError as error:
-                raise requests.ConnectionError(error) from None
-    if total is not None and _bytes(part) < total:
-        raise requests.ConnectionError(f"{_bytes(part)} of {total} bytes arrived")
+                for future in as_completed([pool.submit(work, file) for file in files]):
+                    future.result()
+            except BaseException:
+                self.stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def count(self, amount: int) -> None:
+        """Show that bytes have arrived."""
+        with self.counting:
+            if self.bar is not None:
+                self.bar.update(amount)
+
+    def known(self, path: Path) -> Facts:
+        """Facts of a checked file, without the time at which they held."""
+        return {key: self.checked[path.name][key] for key in ("bytes", "sha256")}
+
+    def present(self, file: Wanted) -> bool:
+        """Whether the file is there and right; a wrong one, put there by hand, is set aside."""
+        output = file.output
+        if not output.exists():
+            return False
+        noted, now = self.checked.get(output.name), output.stat()
+        same = noted and [noted["bytes"], noted["mtime_ns"]] == [now.st_size, now.st_mtime_ns]
+        if same and self.manifest.differs(output.name, self.known(output)) is None:
+            return True
+        if (wrong := self.accept(output, output)) is None:
+            return True
+        self.set_aside(output, output, wrong, "the folder itself")
+        return False
+
+    def find(self, file: Wanted) -> None:
+        """Ask for the size of a file, up to the first place that has it."""
+        known = self.manifest.get(file.output.name)
+        for place in file.left():
+            try:
+                file.size = self.ask(place)
+                if known and file.size not in (None, known["bytes"]):
+                    raise FailureError(f"{file.size} bytes instead of {known['bytes']}")
+                break
+            except FailureError as failure:
+                self.failed(file, place, failure)
+        if known:
+            file.size = known["bytes"]
+
+    def ask(self, place: str) -> int | None:
+        if not is_address(place):
+            if not Path(place).is_file():
+                raise FailureError("no such file")
+            return Path(place).stat().st_size
+        self.refuse_silent(place)
+        return self.web.size(place)
+
+    def get(self, file: Wanted) -> None:
+        """Get a file from the first place that gives it right."""
+        for place in file.left():
+            try:
+                if is_address(place):
+                    self.download(file, place)
+                else:
+                    self.take(file, place)
+                return
+            except FailureError as failure:
+                self.failed(file, place, failure)
+                if self.stop.is_set():
+                    return
+
+    def download(self, file: Wanted, place: str) -> None:
+        """Get a file from an address.
+
+        A wrong file that is made of several answers may be wrong by the joint alone, so it is
+        fetched once more.
+        """
+        self.refuse_silent(place)
+        known = self.manifest.get(file.output.name)
+        for again in (False, True):
+            try:
+                joined = self.web.receive(place, file.part, known and known["bytes"])
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(file.part)) from None
+            with file.part.open("rb") as handle:
+                os.fsync(handle.fileno())
+            if (wrong := self.accept(file.part, file.output)) is None:
+                file.forget()
+                return
+            self.count(-size_of(file.part))
+            self.set_aside(file.part, file.output, wrong, place)
+            file.forget()
+            if again or not joined:
+                raise FailureError(wrong)
+
+    def take(self, file: Wanted, place: str) -> None:
+        """Get a file from a folder, where it stays."""
+        begun = size_of(file.part)
+        try:
+            link(Path(place), file.taken)
+            if (wrong := self.accept(file.taken, file.output)) is not None:
+                say(f"left out: {place} ({wrong})")
+                raise FailureError(wrong)
+        except (FileNotFoundError, PermissionError) as error:
+            raise FailureError(error.strerror) from None
+        finally:
+            file.taken.unlink(missing_ok=True)
+        file.forget()
+        self.count(size_of(file.output) - begun)
+
+    def accept(self, path: Path, output: Path) -> str | None:
+        """Let a right file become the output; returns what is wrong with one that is not."""
+        with self.checking:  # one file in memory at a time
+            found = facts(path)
+            if wrong := self.manifest.differs(output.name, found):
+                return wrong
+            try:
+                self.check(path)
+            except DataError as error:
+                return str(error).removeprefix(f"{path}: ")
+            if self.manifest.remember(output.name, found):
+                self.new.append(output.name)
+            if wrong := self.manifest.differs(output.name, found):  # another process was first
+                return wrong
+            path.replace(output)
+            self.checked[output.name] = {**found, "mtime_ns": output.stat().st_mtime_ns}
+            write_json(self.folder / CHECKED, self.checked)
+        return None
+
+    def set_aside(self, path: Path, output: Path, wrong: str, place: str) -> None:
+        """Keep a wrong file where nothing reads it, under a name that its content gives."""
+        aside = self.folder / "wrong" / f"{output.name}.{facts(path)['sha256'][:12]}"
+        aside.parent.mkdir(exist_ok=True)
+        path.replace(aside)
+        say(f"set aside: {aside}, from {place} ({wrong})")
+
+    def failed(self, file: Wanted, place: str, failure: FailureError) -> None:
+        file.reasons[place] = str(failure)
+        if failure.silent:
+            self.silent[_host(place)] = str(failure)
+
+    def refuse_silent(self, place: str) -> None:
+        """Do not wait again for a host that did not answer."""
+        if reason := self.silent.get(_host(place)):
+            raise FailureError(reason)
+
+    def refuse_missing(self, files: Sequence[Wanted], remedy: Callable[[], str]) -> None:
+        nowhere = [file for file in files if not file.left() and not file.output.exists()]
+        if nowhere:
+            sought = "; ".join(f"{p} ({reason})" for p, reason in nowhere[0].reasons.items())
+            names = named([file.output.name for file in nowhere])
+            raise UnreachableError(
+                f"{names} cannot be had; sought in {sought}", file=self.folder, remedy=remedy()
+            )
+
+    def refuse_full(self, files: Sequence[Wanted]) -> None:
+        """Say what is about to be fetched; refuse what there is no room for."""
+        device = self.folder.stat().st_dev
+        needed = 0
+        for file in files:
+            first = file.left()[0]
+            here = not is_address(first) and Path(first).stat().st_dev == device
+            needed += 0 if here else max(0, (file.size or 0) - size_of(file.part))
+        free = shutil.disk_usage(self.folder).free
+        unknown = sum(file.size is None for file in files)
+        origins = dict.fromkeys(_host(file.left()[0]) for file in files)
+        say(
+            f"fetch {self.folder.name}: {len(files)} files, {size(needed)} to bring"
+            + (f" and {unknown} of unknown size" if unknown else "")
+            + f", from {', '.join(origins)}; {size(free)} free"
+        )
+        if needed > free:
+            raise SystemFault(
+                "no room is left on the disk for what is to be fetched",
+                file=self.folder,
+                found=f"{size(free)} free",
+                expected=size(needed),
+                remedy="free some, or make data/raw a link to a larger disk",
+            )
 
 
-def _part(output: Path) -> Path:
-    """What has arrived so far."""
-    return output.with_name(f".{output.name}.part")
+def named(names: Sequence[str]) -> str:
+    """The first few names, and how many there are besides."""
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(sorted(names)[:NAMED]) + more
 
 
-def _tag(output: Path) -> Path:
-    """What the server said of the file."""
-    return output.with_name(f".{output.name}.tag")
+def say(line: str) -> None:
+    """A line for the log."""
+    print(line, file=sys.stderr, flush=True)
 
 
-def _read_tag(tag: Path) -> dict[str, Any]:
-    with suppress(DataError):
-        return read_json(tag)
-    return {}
-
-
-def _bytes(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
-def _reason(error: Exception) -> str:
-    """The innermost cause, which says what happened without naming library classes."""
-    while error.args and isinstance(error.args[0], Exception):
-        error = error.args[0]
-    reason = getattr(error, "reason", None)
-    return str(reason if reason is not None else error).split(": ", 1)[-1]
+def _host(place: str) -> str:
+    """What many files share: the server, or the folder."""
+    return place.split("/")[2] if is_address(place) else str(Path(place).parent)

@@ -54,11 +54,18 @@ Label = Annotated[str, AfterValidator(_label)]
 Prose = Annotated[str, AfterValidator(_prose)]
 
 
-class _File(BaseModel):
+class ConfigFile(BaseModel):
+    """Base of all configuration files: immutable, unknown keys refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class SuiteFile(_File):
+def data_name(dataset: str, shards: int) -> str:
+    """Name of a released data set: shards are those of the set of 100M transitions."""
+    return dataset if shards == 1 else f"{dataset}-100m"
+
+
+class SuiteFile(ConfigFile):
     """A suite: its mode, its environments, and values that hold in it.
 
     An environment's line may end with ``set``: values that hold in this environment alone.
@@ -71,8 +78,14 @@ class SuiteFile(_File):
     )
     set: Mapping[str, Any] = {}
 
+    def shards(self, name: str) -> int:
+        """Files of an environment's training data, as this suite has them."""
+        own = self.environments[name].get("set")
+        layers = [Layer.of("suite", values).values for values in (self.set, own)]
+        return int({**layers[0], **layers[1]}.get("data.shards", 1))
 
-class AgentFile(_File):
+
+class AgentFile(ConfigFile):
     """An agent: its values, those that hold in one mode, and those for some environments."""
 
     set: Mapping[str, Any] = {}
@@ -89,14 +102,14 @@ class AgentFile(_File):
         ]
 
 
-class AgentEntry(_File):
+class AgentEntry(ConfigFile):
     """An agent as it takes part in an experiment, perhaps under another label."""
 
     agent: str | None = None
     set: Mapping[str, Any] = {}
 
 
-class ExperimentFile(_File):
+class ExperimentFile(ConfigFile):
     """What is compared: suites with environments and tasks, agents, seeds."""
 
     title: Prose
@@ -122,16 +135,20 @@ def config_folders() -> list[Path]:
     return [*extra, Path("configs")]
 
 
+def given(kind: str, name: str) -> Path | None:
+    """File ``<kind>/<name>.yaml`` in the first folder that has it, if any has."""
+    paths = (folder / kind / f"{name}.yaml" for folder in config_folders())
+    return next((path for path in paths if path.is_file()), None)
+
+
 def find(kind: str, name: str, *, file: Path | None = None, key: str | None = None) -> Path:
     """File ``<kind>/<name>.yaml`` in the first folder that has it.
 
     ``file`` and ``key`` are where the name stands, if anywhere.
     """
     check_name(name, file=file, key=key or kind)
-    for folder in config_folders():
-        path = folder / kind / f"{name}.yaml"
-        if path.is_file():
-            return path
+    if (path := given(kind, name)) is not None:
+        return path
     folders = [folder / kind for folder in config_folders()]
     known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
     raise ConfigError(
@@ -143,7 +160,8 @@ def find(kind: str, name: str, *, file: Path | None = None, key: str | None = No
 
 
 @lru_cache
-def _read(path: Path, model: type[_File]) -> Any:
+def read_config(path: Path, model: type[ConfigFile]) -> Any:
+    """The content of a file that ``model`` describes, read once; errors name file and key."""
     content = read_yaml(path)
     try:
         return model.model_validate(content)
@@ -160,7 +178,7 @@ def _read(path: Path, model: type[_File]) -> Any:
         ) from None
 
 
-def _misspelt(missing: Mapping[str, Any], model: type[_File]) -> str | None:
+def _misspelt(missing: Mapping[str, Any], model: type[ConfigFile]) -> str | None:
     """Which key may have been meant to be the ``missing`` one, of those that have no meaning."""
     key, given = str(missing["loc"][-1]), missing["input"]
     odd = [str(name) for name in given if name not in model.model_fields]
@@ -190,7 +208,7 @@ class Experiment:
 
     def __init__(self, name: str) -> None:
         self.name, self.path = name, find("experiments", name)
-        self.file: ExperimentFile = _read(self.path, ExperimentFile)
+        self.file: ExperimentFile = read_config(self.path, ExperimentFile)
         self.unavailable: dict[str, str] = {}
 
     @cached_property
@@ -200,9 +218,9 @@ class Experiment:
         cells = []
         for suite_name, chosen in self.file.suites.items():
             path = find("suites", suite_name, file=self.path, key=f"suites.{suite_name}")
-            suite: SuiteFile = _read(path, SuiteFile)
+            suite: SuiteFile = read_config(path, SuiteFile)
             for name, tasks in chosen.items():
-                if name in suite.unavailable:
+                if name in suite.unavailable and not self._have(suite, name):
                     self.unavailable[name] = suite.unavailable[name]
                     continue
                 if name not in suite.environments:
@@ -223,6 +241,14 @@ class Experiment:
                 ]
         refuse_idle(cell.resolved for cell in cells)
         return cells
+
+    @staticmethod
+    def _have(suite: SuiteFile, name: str) -> bool:
+        """Whether a file says where data are that cannot be had otherwise."""
+        line = suite.environments.get(name)
+        if line is None:
+            return False
+        return given("datasets", data_name(line["dataset"], suite.shards(name))) is not None
 
     def _cell(
         self,
@@ -333,7 +359,7 @@ def read_agent(agent: type[Agent]) -> AgentFile:
             any suite in its modes matches.
     """
     path = find("agents", agent.name)
-    file: AgentFile = _read(path, AgentFile)
+    file: AgentFile = read_config(path, AgentFile)
     for mode in file.modes:
         if mode not in agent.modes:
             raise ConfigError(
@@ -357,7 +383,7 @@ def read_agent(agent: type[Agent]) -> AgentFile:
 def datasets(modes: Sequence[str]) -> list[str]:
     """Names of the data sets of all suites in some modes."""
     files = (path for folder in config_folders() for path in (folder / "suites").glob("*.yaml"))
-    suites: list[SuiteFile] = [_read(path, SuiteFile) for path in files]
+    suites: list[SuiteFile] = [read_config(path, SuiteFile) for path in files]
     lines = (line for s in suites if s.mode in modes for line in s.environments.values())
     return sorted({str(line["dataset"]) for line in lines if "dataset" in line})
 

@@ -16,16 +16,18 @@ from typing import Any
 
 from mac.agents.base import Agent, Stage
 from mac.config.load import sections
-from mac.config.schema import StepConfig
+from mac.config.schema import DataConfig, StepConfig
 from mac.envs.registry import EnvSpec
 from mac.errors import ConfigError
 from mac.io import fingerprint, read_yaml
 from mac.planning.experiment import Cell, Experiment, find
+from mac.planning.sources import refuse_unhosted
 from mac.provenance import RECORD, recorded
 from mac.stamps import REVISIONS as REPORT_REVISIONS
 from mac.stamps import committed
 
 RESULTS = Path("results")
+RAW = Path("data/raw")
 STAGES = RESULTS / "stages"
 
 # Raised when the numbers of a step other than training change; see mac.agents.base.Stage for those.
@@ -261,6 +263,42 @@ def _groups(cell: Cell) -> list[tuple[int, ...]]:
     return [cell.tasks]
 
 
+def raw_job(spec: EnvSpec, data: DataConfig, **shared: Any) -> Job:
+    """The job that collects or fetches a data set's raw files; ``shared`` are fields of it."""
+    name = f"{spec.dataset}-v0"
+    if data.source == "collect":
+        content = {
+            "rule": "collect",
+            "revision": REVISIONS["collect"],
+            "environment": spec.data_facts(),
+            "train_episodes": data.train_episodes,
+            "episode_length": data.episode_length,
+            "seed": data.seed,
+        }
+        mark = fingerprint(content)
+        return Job(
+            "collect",
+            fingerprint=mark,
+            directory=RAW / f"{spec.dataset}-{mark}",
+            files=(f"{name}.npz", f"{name}-val.npz", RECORD),
+            data_files=(f"{name}.npz", f"{name}-val.npz"),
+            **shared,
+        )
+    one = data.shards == 1
+    parts = [name] if one else [f"{name}-{i:03d}" for i in range(data.shards)]
+    files = tuple(f"{part}{kind}.npz" for kind in ("", "-val") for part in parts)
+    content = {"rule": "fetch", "revision": REVISIONS["fetch"], "files": list(files)}
+    folder = spec.dataset if one else f"{spec.dataset}-{data.shards}shards"
+    return Job(
+        "fetch",
+        fingerprint=fingerprint(content),
+        directory=RAW / folder,
+        files=("fetched.json", RECORD),
+        data_files=files,
+        **shared,
+    )
+
+
 class Plan:
     """All jobs of some experiments, each once, inputs before what uses them."""
 
@@ -341,7 +379,7 @@ class Plan:
             self._report(experiment, runs, diagnoses)
 
     def _store(self, experiment: str, cell: Cell) -> Job:
-        data, spec = cell.resolved.config.data, cell.environment
+        spec = cell.environment
         shared = {
             "experiment": experiment,
             "task": spec.dataset,
@@ -349,40 +387,10 @@ class Plan:
             "config": cell.resolved.plain,
             "origins": cell.resolved.origins,
         }
-        name = f"{spec.dataset}-v0"
-        if data.source == "collect":
-            content = {
-                "rule": "collect",
-                "revision": REVISIONS["collect"],
-                "environment": spec.data_facts(),
-                "train_episodes": data.train_episodes,
-                "episode_length": data.episode_length,
-                "seed": data.seed,
-            }
-            mark = fingerprint(content)
-            raw = Job(
-                "collect",
-                fingerprint=mark,
-                directory=Path(f"data/raw/{spec.dataset}-{mark}"),
-                files=(f"{name}.npz", f"{name}-val.npz", RECORD),
-                data_files=(f"{name}.npz", f"{name}-val.npz"),
-                **shared,
-            )
-        else:
-            one = data.shards == 1
-            parts = [name] if one else [f"{name}-{i:03d}" for i in range(data.shards)]
-            files = tuple(f"{part}{kind}.npz" for kind in ("", "-val") for part in parts)
-            content = {"rule": "fetch", "revision": REVISIONS["fetch"], "files": list(files)}
-            folder = spec.dataset if one else f"{spec.dataset}-{data.shards}shards"
-            raw = Job(
-                "fetch",
-                fingerprint=fingerprint(content),
-                directory=Path(f"data/raw/{folder}"),
-                files=("fetched.json", RECORD),
-                data_files=files,
-                **shared,
-            )
-        raw = self._add(raw)
+        data = cell.resolved.config.data
+        if data.source == "fetch":
+            refuse_unhosted(spec.dataset, data.shards)
+        raw = self._add(raw_job(spec, data, **shared))
         content = {
             "rule": "build",
             "revision": REVISIONS["build"],

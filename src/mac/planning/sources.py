@@ -1,31 +1,141 @@
-"""Where released files are hosted."""
+"""Where released files are hosted, and which are hosted nowhere."""
 
 from __future__ import annotations
 
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import Field
+
 from mac.errors import ConfigError
-from mac.io import read_yaml
-from mac.planning.experiment import find
-from mac.planning.plan import Job
+from mac.planning.experiment import (
+    ConfigFile,
+    config_folders,
+    data_name,
+    find,
+    given,
+    read_config,
+)
+
+if TYPE_CHECKING:
+    from mac.planning.plan import Job
+
+FROM = "MAC_DATA_FROM"  # a place that is tried before all others
 
 
-def addresses(job: Job) -> list[str]:
-    """Address of each raw file of a fetch job, from ``configs/datasets/ogbench.yaml``.
+class Hosted(ConfigFile):
+    """Names of the data sets that are hosted, as regular expressions."""
+
+    files: str
+    shards: str
+
+
+class SourcesFile(ConfigFile):
+    """Places of data sets, addresses or folders, in the order in which they are tried.
+
+    Attributes:
+        places: see above.
+        file: path below a place of a data set that is one file.
+        shard: path of one shard.
+        parallel: transfers side by side.
+        allow_http: anybody on the way could change the data.
+        hosted: what can be had there; everything where the key is missing.
+    """
+
+    places: Annotated[list[str], Field(min_length=1)]
+    file: str = "{file}"
+    shard: str = "{dataset}-100m-v0/{file}"
+    parallel: Annotated[int, Field(ge=1, le=32)] = 4
+    allow_http: bool = Field(False, strict=True)
+    hosted: Hosted | None = None
+
+
+def sources(dataset: str, shards: int) -> tuple[Path, SourcesFile]:
+    """The file that says where a data set is: its own, or that of all of OGBench."""
+    path = given("datasets", data_name(dataset, shards)) or find("datasets", "ogbench")
+    return path, read_config(path, SourcesFile)
+
+
+def refuse_unhosted(dataset: str, shards: int, place: str | None = None) -> None:
+    """Raise ConfigError for a data set that is hosted nowhere, unless a ``place`` is given."""
+    path, file = sources(dataset, shards)
+    if file.hosted is None or place or os.environ.get(FROM):
+        return
+    pattern = file.hosted.files if shards == 1 else file.hosted.shards
+    if not re.fullmatch(pattern, dataset, re.VERBOSE):
+        name = data_name(dataset, shards)
+        raise ConfigError(
+            f"{name} is hosted nowhere",
+            file=path,
+            key=f"hosted.{'files' if shards == 1 else 'shards'}",
+            remedy="collect it (data.source: collect), or say where it is in "
+            f"{path.with_name(f'{name}.yaml')}",
+        )
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the files of a job are, and where what is known of them is written.
+
+    Attributes:
+        places: of each file, in the order in which they are tried.
+        parallel: transfers side by side.
+        manifests: files with sizes and hashes; new ones go into the first.
+    """
+
+    places: list[list[str]]
+    parallel: int
+    manifests: list[Path]
+
+
+def offered(job: Job, place: str | None = None) -> Sources:
+    """Where the files of a fetch job are.
+
+    Args:
+        job: of the plan.
+        place: an address or folder to try first.
 
     Raises:
-        ConfigError: if there is none, or one without https that the file does not allow.
+        ConfigError: nothing has them, or an address is not https and the file of sources does not
+            permit that.
     """
-    path = find("datasets", "ogbench")
-    hosts = read_yaml(path)
-    kind = "files" if job.config["data"]["shards"] == 1 else "shards"
-    if not isinstance(hosts.get(kind), str):
-        raise ConfigError("must hold an address pattern", file=path, key=kind)
-    if not hosts[kind].startswith("https://") and hosts.get("allow_http") is not True:
-        raise ConfigError(
-            "not an https address",
-            file=path,
-            key=kind,
-            found=hosts[kind],
-            remedy="anybody on the way could change the data; `allow_http: true` in this file "
-            "permits it nevertheless",
-        )
-    return [hosts[kind].format(dataset=job.task, file=name) for name in job.data_files]
+    dataset, shards = job.task, job.config["data"]["shards"]
+    refuse_unhosted(dataset, shards, place)
+    path, file = sources(dataset, shards)
+    every = [*([place] if place else []), *file.places]
+    for one in every:
+        if "://" in one and not one.startswith("https://") and not file.allow_http:
+            raise ConfigError(
+                "not an https address",
+                file=path,
+                key="places",
+                found=one,
+                remedy="anybody on the way could change the data; `allow_http: true` in this file "
+                "permits it nevertheless",
+            )
+    layout = file.file if shards == 1 else file.shard
+    return Sources(
+        [_spots(every, layout.format(dataset=dataset, file=n), n) for n in job.data_files],
+        file.parallel,
+        manifests(),
+    )
+
+
+def manifests() -> list[Path]:
+    """Files with what is known of released files; users' own come first."""
+    return [folder / "datasets" / "manifest.json" for folder in config_folders()]
+
+
+def _spots(every: list[str], below: str, name: str) -> list[str]:
+    """Where one file may be; a user's folder may have either layout."""
+    spots: list[str] = []
+    for one in every:
+        if "://" in one:
+            spots.append(f"{one.rstrip('/')}/{below}")
+        else:
+            folder = Path(one).expanduser()
+            spots += dict.fromkeys([str(folder / below), str(folder / name)])
+    return spots

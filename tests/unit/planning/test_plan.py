@@ -45,7 +45,7 @@ def write(tmp_path, monkeypatch):
         path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
         from mac.planning import experiment
 
-        experiment._read.cache_clear()
+        experiment.read_config.cache_clear()
         return path
 
     write("suites", "reward", SUITE)

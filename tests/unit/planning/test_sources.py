@@ -1,4 +1,4 @@
-"""Released files come over https unless their file says otherwise."""
+"""Where released files are: tried in order, over https unless their file says otherwise."""
 
 from types import SimpleNamespace
 
@@ -6,35 +6,163 @@ import pytest
 import yaml
 
 from mac.errors import ConfigError
-from mac.planning.sources import addresses
+from mac.planning import experiment
+from mac.planning.datasets import data_job, known, raw_folders
+from mac.planning.experiment import Experiment
+from mac.planning.plan import Plan
+from mac.planning.sources import offered, refuse_unhosted
 
-JOB = SimpleNamespace(config={"data": {"shards": 1}}, task="t", data_files=("a.npz",))
+JOB = SimpleNamespace(config={"data": {"shards": 1}}, task="t", data_files=("a.npz", "b.npz"))
+SHARDS = SimpleNamespace(config={"data": {"shards": 2}}, task="t", data_files=("t-v0-000.npz",))
 
 
 @pytest.fixture
-def host(tmp_path, monkeypatch):
-    """Writes where released files are; returns the address that a job gets."""
+def say(tmp_path, monkeypatch):
+    """Writes a file of a folder of the user's own configuration."""
     monkeypatch.setenv("MAC_CONFIG_PATH", str(tmp_path))
-    (tmp_path / "datasets").mkdir()
 
-    def write(**content):
-        (tmp_path / "datasets" / "ogbench.yaml").write_text(yaml.safe_dump(content))
-        return addresses(JOB)
+    def write(name, kind="datasets", **content):
+        experiment.read_config.cache_clear()
+        path = tmp_path / kind / f"{name}.yaml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(yaml.safe_dump(content))
 
     return write
 
 
-def test_https_needs_no_permission(host):
-    assert host(files="https://example.org/{file}") == ["https://example.org/a.npz"]
+def test_places_in_their_order_and_the_users_first(say):
+    say("ogbench", places=["https://a.org/x/", "https://b.org"])
+    assert offered(JOB).places == [
+        ["https://a.org/x/a.npz", "https://b.org/a.npz"],
+        ["https://a.org/x/b.npz", "https://b.org/b.npz"],
+    ]
+    assert offered(JOB, "https://c.org").places[0][0] == "https://c.org/a.npz"
+    assert offered(SHARDS).places == [
+        ["https://a.org/x/t-100m-v0/t-v0-000.npz", "https://b.org/t-100m-v0/t-v0-000.npz"]
+    ]
+
+
+def test_a_folder_may_have_either_layout(say, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    say("ogbench", places=["~/own"])
+    assert offered(JOB).places[0] == [f"{tmp_path}/own/a.npz"]
+    assert offered(SHARDS).places == [
+        [f"{tmp_path}/own/t-100m-v0/t-v0-000.npz", f"{tmp_path}/own/t-v0-000.npz"]
+    ]
+
+
+def test_a_data_set_may_have_places_of_its_own(say):
+    say("t", places=["https://own.org"])
+    say("t-100m", places=["https://shards.org"], shard="{file}", parallel=9)
+    assert offered(JOB).places[0] == ["https://own.org/a.npz"]
+    assert offered(SHARDS).places == [["https://shards.org/t-v0-000.npz"]]
+    assert offered(SHARDS).parallel == 9
 
 
 @pytest.mark.parametrize("scheme", ["http", "ftp", "file", "HTTPS"])
-@pytest.mark.parametrize("allowed", [None, False, "yes"])
-def test_anything_else_is_refused(host, scheme, allowed):
-    with pytest.raises(ConfigError, match=r"ogbench.yaml: files: not an https address.*allow_http"):
-        host(files=f"{scheme}://example.org/{{file}}", allow_http=allowed)
+@pytest.mark.parametrize("allowed", [None, False])
+def test_anything_but_https_is_refused(say, scheme, allowed):
+    permission = {} if allowed is None else {"allow_http": allowed}
+    say("ogbench", places=[f"{scheme}://example.org"], **permission)
+    with pytest.raises(ConfigError, match=r"ogbench.yaml: places: not an https .*allow_http"):
+        offered(JOB)
+    say("ogbench", places=["https://example.org"], **permission)
+    with pytest.raises(ConfigError, match=r"places: not an https address"):
+        offered(JOB, f"{scheme}://example.org")
 
 
-def test_a_user_may_say_otherwise(host):
-    found = host(files="http://example.org/{file}", allow_http=True)
-    assert found == ["http://example.org/a.npz"]
+def test_a_user_may_say_otherwise(say):
+    say("ogbench", places=["http://example.org"], allow_http=True)
+    assert offered(JOB).places[0] == ["http://example.org/a.npz"]
+
+
+@pytest.mark.parametrize(
+    ("content", "key"),
+    [
+        ({"places": []}, "places"),
+        ({"places": ["x"], "mirror": "y"}, "mirror"),
+        ({"places": ["x"], "allow_http": "yes"}, "allow_http"),
+        ({"places": ["x"], "parallel": 0}, "parallel"),
+    ],
+)
+def test_a_file_of_sources_is_checked(say, content, key):
+    say("ogbench", **content)
+    with pytest.raises(ConfigError, match=rf"ogbench.yaml: {key}"):
+        offered(JOB)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "shards", "hosted"),
+    [
+        ("cube-single-play", 1, True),
+        ("puzzle-4x6-noisy", 1, True),
+        ("antmaze-teleport-explore", 1, True),
+        ("humanoidmaze-medium-navigate", 1, True),
+        ("cube-octuple-play", 1, False),
+        ("cube-single-plays", 1, False),
+        ("cube-octuple-play", 100, True),
+        ("humanoidmaze-giant-navigate", 25, True),
+        ("humanoidmaze-medium-navigate", 50, False),
+        ("cube-single-play", 100, False),
+    ],
+)
+def test_what_is_hosted_nowhere_is_known(dataset, shards, hosted, monkeypatch):
+    if hosted:
+        refuse_unhosted(dataset, shards)
+    else:
+        with pytest.raises(ConfigError, match=rf"{dataset}(-100m)? is hosted nowhere; collect it"):
+            refuse_unhosted(dataset, shards)
+        refuse_unhosted(dataset, shards, "https://my.org")
+        monkeypatch.setenv("MAC_DATA_FROM", "https://my.org")
+        refuse_unhosted(dataset, shards)
+
+
+def test_a_plan_refuses_what_is_hosted_nowhere(say):
+    content = {"title": "t", "caption": "c", "agents": {"mac": None}, "seeds": [0]}
+    suites = {"ogbench_reward": {"cube-single": [1]}}
+    say("x", "experiments", **content, suites=suites, set={"data.shards": 100})
+    with pytest.raises(ConfigError, match="cube-single-play-100m is hosted nowhere"):
+        Plan(["x"])
+
+
+def test_an_unavailable_environment_takes_part_once_its_data_have_a_place(say):
+    assert "humanoidmaze-medium" in Plan(["goal_100m"]).unavailable
+    say("humanoidmaze-medium-navigate-100m", places=["~/generated"])
+    plan = Plan(["goal_100m"])
+    assert not plan.unavailable
+    job = plan.find("fetch", task="humanoidmaze-medium-navigate")
+    assert (
+        len(job.data_files) == 100 and job.directory.name == "humanoidmaze-medium-navigate-50shards"
+    )
+    names = {cell.environment.name for cell in Experiment("goal_100m").cells}
+    assert "humanoidmaze-medium" in names
+
+
+def test_data_sets_by_name_are_the_jobs_of_experiments():
+    assert {"cube-single-play", "cube-double-play", "cube-double-play-100m"} <= {
+        name for name, _, _ in known()
+    }
+    by_plan = Plan(["goal_100m"]).find("fetch", task="cube-double-play")
+    by_name = data_job("cube-double-play-100m", "fetch")
+    for key in ("fingerprint", "outputs", "data_files", "lock", "failure"):
+        assert getattr(by_name, key) == getattr(by_plan, key)
+    assert data_job("cube-double-play", "fetch").outputs != by_name.outputs
+    with pytest.raises(ConfigError, match=r"only sets of one file.*collect cube-double-play$"):
+        data_job("cube-double-play-100m", "collect")
+    with pytest.raises(ConfigError, match=r"cube-trouble: no such data set.*cube-triple|cube-oct"):
+        data_job("cube-trouble", "fetch")
+
+
+def test_folders_of_raw_files_by_data_set(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("a-play", "a-play-100shards", "a-play-0123456789ab", "b"):
+        path = tmp_path / "data" / "raw" / folder
+        path.mkdir(parents=True)
+        if folder != "b":
+            (path / "x.npz").touch()
+    found = {path.name: dataset for path, dataset in raw_folders([])}
+    assert found == dict.fromkeys(("a-play", "a-play-100shards", "a-play-0123456789ab"), "a-play")
+    assert [p.name for p, _ in raw_folders(["a-play-100shards"])] == ["a-play-100shards"]
+    assert len(raw_folders(["a-play"])) == 3
+    with pytest.raises(ConfigError.__base__, match=r"no raw files of this name; found a-play"):
+        raw_folders(["c"])

@@ -11,11 +11,12 @@ from mac.data.normalize import Normalizer
 from mac.data.store import Split
 from mac.data.views.anchors import Anchors
 from mac.data.views.hindsight import Hindsight
+from mac.data.views.view import View
 from mac.errors import ConfigError, DataError
 from mac.types import Batch
 
 
-class Chunks:
+class Chunks(View):
     """Action chunks of n steps with the state before and after, reward, mask and goals.
 
     Reward mode: the reward is the mean of the n discounted task rewards and the mask is always 1
@@ -107,10 +108,6 @@ class Chunks:
 
     def __len__(self) -> int:
         return len(self.anchors)
-
-    def at(self, step: int) -> Self:
-        """The same view at every step."""
-        return self
 
     def sample(self, generator: np.random.Generator, batch_size: int) -> Batch:
         """Batch of ``batch_size`` chunks at uniform anchors; all draws come from ``generator``."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
 from mac.data.store import Split
+from mac.data.views.view import View
 from mac.types import Record
 
 
-class Rotation:
+class Rotation(View):
     """A view of each shard in turn, for so many steps each, then from the first again.
 
     No batch mixes shards, and goals from anywhere are from the same shard.
@@ -24,7 +24,7 @@ class Rotation:
     """
 
     def __init__(
-        self, make: Callable[[Split], Any], shards: Sequence[Split], interval: int
+        self, make: Callable[[Split], View], shards: Sequence[Split], interval: int
     ) -> None:
         self._interval, self._count = interval, len(shards)
         self._view = lru_cache(maxsize=2)(lambda index: make(shards[index]))
@@ -32,7 +32,7 @@ class Rotation:
     def __len__(self) -> int:
         return sum(len(self._view(index)) for index in range(self._count))
 
-    def at(self, step: int) -> Any:
+    def at(self, step: int) -> View:
         """The view of the shard whose turn it is at a step, counted from 0."""
         return self._view(step // self._interval % self._count)
 

@@ -9,6 +9,7 @@ import numpy as np
 from mac.data.normalize import Normalizer
 from mac.data.store import Split
 from mac.data.views.anchors import Anchors
+from mac.data.views.view import View
 from mac.errors import DataError
 from mac.types import HierarchyBatch, PlanBatch
 
@@ -72,7 +73,7 @@ class Sequences:
         return np.concatenate(pieces, axis=-1, dtype=np.float32)
 
 
-class Plans:
+class Plans(View):
     """What Diffuser learns: windows of consecutive rows, whose goal is where they end."""
 
     def __init__(self, sequences: Sequences) -> None:
@@ -94,7 +95,7 @@ class Plans:
         return PlanBatch(self._sequences.sample(generator, batch_size))
 
 
-class Hierarchy:
+class Hierarchy(View):
     """What Hierarchical Diffuser's levels learn, each from windows of its own, drawn apart."""
 
     def __init__(self, high: Sequences, low: Sequences) -> None:

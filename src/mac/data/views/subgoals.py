@@ -11,10 +11,11 @@ from mac.data.normalize import Normalizer
 from mac.data.store import Split
 from mac.data.views.anchors import Anchors
 from mac.data.views.hindsight import Hindsight
+from mac.data.views.view import View
 from mac.types import SubgoalBatch
 
 
-class Subgoals:
+class Subgoals(View):
     """k = min(S, steps left in the trajectory), less where the value goal lies nearer.
 
     Fewer than S steps count as success [F]: also where the trajectory just ends, whatever the goal.
@@ -67,10 +68,6 @@ class Subgoals:
 
     def __len__(self) -> int:
         return len(self.anchors)
-
-    def at(self, step: int) -> Self:
-        """The same view at every step."""
-        return self
 
     def sample(self, generator: np.random.Generator, batch_size: int) -> SubgoalBatch:
         """Batch at ``batch_size`` uniform anchors; all draws come from ``generator``."""
