@@ -5,145 +5,55 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from threading import Lock
+from typing import cast
 
 from tests.slurm.accounting import AccountedCluster
 from tests.slurm.cluster import Cluster
-from tests.slurm.projects import STOP, SlurmProject, Stopped, differing, wait_for
+from tests.slurm.projects import GRES, STOP, SlurmProject, Stopped, wait_for
+from tests.slurm.scene import PATIENCE_S, STEPS, UPDATE_S, References, Scene, end, ended
 
-SMOKE: dict[str, Callable[[Scene], str]] = {}
-REST: dict[str, Callable[[Scene], str]] = {}
-PATIENCE_S = 600.0
-STEPS, UPDATE_S = 200, 0.25  # of a training: 50 seconds
-
-
-class References:
-    """Undisturbed runs on this machine, each made once, by whoever asks first."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self._locks = folder, {name: Lock() for name in ("smoke", "patient")}
-
-    def get(self, name: str) -> SlurmProject:
-        """The finished project of an experiment."""
-        with self._locks[name]:
-            path = self.folder / f"undisturbed-{name}"
-            if path.exists():
-                return SlurmProject(path)
-            project = SlurmProject.create(path)
-            if name == "patient":
-                project.patient(STEPS, 0.0)  # how long updates take does not change them
-            process = project.local(name)
-            try:
-                code = wait_for(f"undisturbed {name}", lambda: ended(process), PATIENCE_S)
-            finally:
-                end(process)
-            assert code == "0", f"undisturbed {name} failed: {path}/snakemake.out"
-            return project
+Play = Callable[[Scene], str]
+NODES = 2
 
 
-def ended(process: subprocess.Popen[bytes]) -> str:
-    """The exit code of a process, as text; empty while it runs."""
-    code = process.poll()
-    return "" if code is None else str(code)
+@dataclass(frozen=True)
+class Scenario:
+    """What happens, and on what kind of cluster."""
+
+    play: Play
+    kind: Callable[[Path, int], Cluster]
+
+    def run(self, folder: Path, references: References) -> str:
+        """Play it in a folder; what it says of it."""
+        experiment = "smoke" if self.play.__name__ == "smoke" else "patient"
+        with ExitStack() as stack:
+            project = SlurmProject.create(folder / "project")
+            project.prepare()
+            if experiment == "patient":  # starts with its data in place
+                project.patient(STEPS, UPDATE_S)
+                data = references.get(experiment).folder / "data"
+                shutil.copytree(data, project.folder / "data", symlinks=True)
+            cluster = stack.enter_context(self.kind(folder / "cluster", NODES))
+            return self.play(Scene(experiment, project, cluster, references, stack))
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process if it still runs, and wait for it."""
-    process.kill()
-    process.wait()
+SMOKE: dict[str, Scenario] = {}
+REST: dict[str, Scenario] = {}
 
 
-@dataclass
-class Scene:
-    """A scenario's folder, project and cluster, and what it does with them."""
-
-    name: str
-    folder: Path
-    references: References
-    stack: ExitStack = field(default_factory=ExitStack)
-    nodes: int = 2
-
-    @cached_property
-    def cluster(self) -> Cluster:
-        """A cluster of this scenario's own, without accounting unless made otherwise."""
-        return self.stack.enter_context(Cluster(self.folder / "cluster", self.nodes))
-
-    def accounted(self) -> AccountedCluster:
-        """Take a cluster with an accounting database instead."""
-        self.cluster = cluster = AccountedCluster(self.folder / "cluster", self.nodes)
-        return self.stack.enter_context(cluster)
-
-    @cached_property
-    def project(self) -> SlurmProject:
-        """The project of the scenario; one that trains starts with its data in place."""
-        project = SlurmProject.create(self.folder / "project")
-        project.prepare()
-        if self.name != "smoke":
-            project.patient(STEPS, UPDATE_S)
-            reference = self.references.get("patient").folder
-            shutil.copytree(reference / "data", project.folder / "data", symlinks=True)
-        return project
-
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start the workflow through the profile."""
-        experiment = "smoke" if self.name == "smoke" else "patient"
-        process = self.project.submit(self.cluster, experiment, *arguments)
-        self.stack.callback(end, process)
-        return process
-
-    def finish(self, process: subprocess.Popen[bytes]) -> None:
-        """Wait for the workflow's end, and compare what it made."""
-        code = wait_for("the end", lambda: ended(process), PATIENCE_S)
-        assert code == "0", f"exit code {code}"
-        reference = self.references.get("smoke" if self.name == "smoke" else "patient")
-        wrong = differing(reference.folder, self.project.folder)
-        assert not wrong, f"differ: {', '.join(wrong)}"
-
-    def saved(self) -> bool:
-        """Whether both trainings have saved a state."""
-        states = self.project.folder.glob("results/.resume/*/behaviour-*/seed*/state")
-        return len(list(states)) == 2
-
-    def training(self, seed: int = 0) -> int:
-        """The process that trains a seed, once a state of it has been saved."""
-        wait_for("saved training", self.saved, PATIENCE_S)
-        found = self.cluster.processes("train_behaviour", str(seed))
-        assert len(found) == 1, f"{len(found)} processes train seed {seed}"
-        return found[0]
-
-    def started(self) -> tuple[subprocess.Popen[bytes], str]:
-        """A workflow that trains, and the number of the job in which it does."""
-        process = self.start()
-        self.training()
-        return process, self.job()
-
-    def job(self) -> str:
-        """Number of the Slurm job that trains."""
-        listed = self.cluster.run("squeue", "-h", "-t", "R", "-o", "%A %k").splitlines()
-        (number,) = [line.split()[0] for line in listed if "train_behaviour" in line]
-        return number
-
-    def attempts(self) -> list[int]:
-        """Attempts in which the trainings were made, one going on from the other."""
-        return [record["attempts"] for record in self.project.records("train_behaviour")]
-
-    def state(self, number: str) -> str:
-        """What Slurm says of a job."""
-        return self.cluster.run("squeue", "-h", "-t", "all", "-j", number, "-o", "%T").strip()
-
-
-def scenario(group: dict[str, Callable[[Scene], str]]) -> Callable[..., Callable[[Scene], str]]:
+def scenario(
+    group: dict[str, Scenario], kind: Callable[[Path, int], Cluster] = Cluster
+) -> Callable[[Play], Play]:
     """Add a scenario to a group; what it returns is shown beside its time."""
 
-    def add(function: Callable[[Scene], str]) -> Callable[[Scene], str]:
-        group[function.__name__] = function
-        return function
+    def add(play: Play) -> Play:
+        group[play.__name__] = Scenario(play, kind)
+        return play
 
     return add
 
@@ -167,14 +77,17 @@ def smoke(scene: Scene) -> str:
 @scenario(SMOKE)
 def deadline(scene: Scene) -> str:
     """Training that is longer than the limit saves itself and is continued."""
-    scene.project.prepare(limit=2)
-    scene.project.patient(STEPS, 2 * UPDATE_S)  # 100 seconds, of which the limit allows 90
+    # A submission must begin to train well within its limit, on a slow machine, too; and 50 seconds
+    # of training are more than a minute's limit allows, which is 45.
+    limit = 1 + int(scene.references.get("patient").seconds // 60)
+    scene.project.prepare(limit=limit)
+    scene.project.patient(STEPS, limit * UPDATE_S)
     process = scene.start()
     scene.finish(process)
     states = scene.cluster.run("squeue", "-h", "-t", "all", "-o", "%T").split()
     assert "TIMEOUT" not in states, "Slurm had to end a job"
     assert states.count("FAILED") >= 1 and min(scene.attempts()) >= 2, scene.attempts()
-    return f"attempts {scene.attempts()} of two minutes, no timeout"
+    return f"attempts {scene.attempts()}, limit {limit} min, no timeout"
 
 
 @scenario(REST)
@@ -204,14 +117,14 @@ def scancel(scene: Scene) -> str:
 def preempted(scene: Scene) -> str:
     """A job that a higher partition displaces is queued again by Slurm and goes on."""
     process, number = scene.started()
-    everything = ["-p", "high", "--nodes", str(scene.nodes), "--exclusive", "-o", "/dev/null"]
+    everything = ["-p", "high", "--nodes", str(NODES), "--exclusive", "-o", "/dev/null"]
     scene.cluster.run("sbatch", *everything, "--wrap", "sleep 10")
     wait_for("preemption", lambda: scene.state(number) in ("PENDING", "PREEMPTED"), PATIENCE_S)
     scene.finish(process)
     return f"job {number} ended {scene.state(number)}"
 
 
-@scenario(REST)
+@scenario(REST, partial(Cluster, node_timeout=20))
 def node_dies(scene: Scene) -> str:
     """The work of a node that is lost in mid-training goes on on another."""
     process, number = scene.started()
@@ -220,6 +133,50 @@ def node_dies(scene: Scene) -> str:
     wait_for("Slurm to notice", lambda: scene.state(number) != "RUNNING", 180)
     scene.finish(process)
     return f"{node[-2:]} lost, job {number} ended {scene.state(number)}"
+
+
+@scenario(REST)
+def gres(scene: Scene) -> str:
+    """GPUs are asked for as generic resources, by the profile's other variant."""
+    scene.project.requests.insert(1, GRES)
+    process, number = scene.started()
+    asked = scene.cluster.run("squeue", "-h", "-j", number, "-O", "tres-per-node:40").strip()
+    assert asked == "gres:gpu:1", asked
+    devices = scene.devices()
+    assert len(devices.split(",")) == 1 and devices, f"GPUs {devices!r}"
+    scene.finish(process)
+    return f"asked for {asked}, both seeds trained on GPU {devices}"
+
+
+@scenario(REST)
+def arrays(scene: Scene) -> str:
+    """Jobs that share no submission are sent as one array."""
+    scene.project.prepare(together=1)
+    process = scene.start("--slurm-array-jobs", "train_behaviour")
+    for seed in (0, 1):
+        scene.training(seed)
+    listed = scene.cluster.run("squeue", "-h", "-t", "R", "-o", "%F %K").splitlines()
+    assert {line.split()[1] for line in listed} == {"1", "2"}, listed
+    assert len({line.split()[0] for line in listed}) == 1, listed
+    scene.finish(process)
+    return f"seeds trained as tasks {' and '.join(sorted(x.replace(' ', '_') for x in listed))}"
+
+
+@scenario(REST)
+def interrupted(scene: Scene) -> str:
+    """Ctrl-C ends the workflow and its jobs; the same command goes on from there."""
+    first, number = scene.started()
+    if STOP.wait(15):  # so much of the training that its absence shows
+        raise Stopped
+    first.send_signal(signal.SIGINT)
+    code = wait_for("the end of the workflow", lambda: ended(first), 120)
+    assert code != "0", "exit code 0"
+    wait_for("the end of its job", lambda: scene.state(number) == "CANCELLED", 120)
+    assert not scene.cluster.processes("train_behaviour"), "training runs on"
+    scene.finish(scene.start())
+    seconds = [record["wall_seconds"] for record in scene.project.records("train_behaviour")]
+    assert max(seconds) < STEPS * UPDATE_S, f"trained anew: {seconds} s"
+    return f"job {number} cancelled; the rest of {STEPS * UPDATE_S:.0f} s took {max(seconds):.0f} s"
 
 
 @scenario(REST)
@@ -243,10 +200,10 @@ def controller_killed(scene: Scene) -> str:
     return "the second copy waited, and left the first one's work alone"
 
 
-@scenario(REST)
+@scenario(REST, AccountedCluster)
 def accounting_stops(scene: Scene) -> str:
     """The accounting database goes away in mid-run, for good."""
-    cluster = scene.accounted()
+    cluster = cast(AccountedCluster, scene.cluster)
     process = scene.start()
     scene.training()
     cluster.stop_accounting()
@@ -254,10 +211,10 @@ def accounting_stops(scene: Scene) -> str:
     return "jobs are followed by squeue"
 
 
-@scenario(REST)
+@scenario(REST, AccountedCluster)
 def accounting_returns(scene: Scene) -> str:
     """With sacct: the accounting database is away for a while."""
-    cluster = scene.accounted()
+    cluster = cast(AccountedCluster, scene.cluster)
     process = scene.start("--slurm-status-command", "sacct")
     scene.training()
     cluster.stop_accounting()
@@ -266,4 +223,7 @@ def accounting_returns(scene: Scene) -> str:
     assert not ended(process), f"exit code {ended(process)}"
     cluster.start_accounting()
     scene.finish(process)
-    return "sacct failed for 45 s"
+    listed = cluster.run("sacct", "-X", "-n", "-P", "-o", "JobName,State").splitlines()
+    done = sum(line.endswith("|COMPLETED") for line in listed if not line.startswith("true"))
+    assert done == 2, listed
+    return f"sacct failed for 45 s, and knows {done} completed jobs in the end"
