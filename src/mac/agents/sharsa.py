@@ -40,7 +40,7 @@ class Config(SubgoalConfig):
 
 @register("sharsa")
 class SHARSA(Agent):
-    """Two-level policy by flows, values of sub-goals by n-step SARSA, in goal mode (12)."""
+    """Flows on two levels, values of sub-goals by n-step SARSA, goal mode (algorithms.md 12)."""
 
     Config = Config
     modes = ("goal",)
