@@ -147,6 +147,16 @@ def test_an_agent_with_code_of_its_own_has_a_value_stage_of_its_own(plan, mine):
     assert joint["mac"]["joint"].fingerprint != joint["mine"]["joint"].fingerprint
 
 
+@pytest.mark.parametrize("mode", ["reward", "goal"])
+def test_an_agent_of_single_steps_may_have_a_value_estimate(plan, mine, mode):
+    @mine("mine")
+    class Mine(registry()["random"]):
+        def value(self, observations, goals):
+            raise NotImplementedError
+
+    assert plan(["mac", "mine"], mode, "joint")["mine"] == {}
+
+
 def test_revisions_of_joint_parts_cannot_cancel(plan, monkeypatch):
     marks = set()
     for raised in range(3):

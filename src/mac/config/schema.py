@@ -459,6 +459,11 @@ class StepConfig(AgentConfig):
         """A single action."""
         return 1
 
+    @property
+    def chunk_reward(self) -> str:
+        """Of a single reward, whose mean and sum are the same."""
+        return "sum"
+
 
 class WholeConfig(AgentConfig):
     """Configuration of an agent of one stage, ``agent``: its networks learn together."""

@@ -226,12 +226,12 @@ def _evaluation_reads(cell: Cell) -> dict[str, Any]:
     """What an evaluation depends on beside its checkpoints and the data."""
     agent, mode = cell.agent, cell.resolved.config.mode
     reads = [*_EVALUATOR_READS[agent.evaluator], *agent.act_reads]
-    if issubclass(agent.Config, StepConfig):
-        reads.remove("chunk_length")
     if agent.value is not Agent.value:
         reads += _VALUE_READS[mode]
         if cell.resolved.config.evaluate.value_horizon is not None:
             reads.append("evaluate.value_horizon")  # where it is off, nothing depends on it
+    if issubclass(agent.Config, StepConfig):
+        reads = [key for key in reads if key not in ("chunk_length", "chunk_reward")]  # no settings
     content: dict[str, Any] = {"config": _slice(cell, reads)}
     if agent.evaluator == "episodes" and cell.environment.simulator != "ogbench":
         # OGBench's id, which the data hold, fixes all else: a line that disagrees is refused.

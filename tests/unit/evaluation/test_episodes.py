@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mac.config.schema import ChunkedConfig, EvaluateConfig, GoalsConfig
+from mac.config.schema import ChunkedConfig, EvaluateConfig, GoalsConfig, StepConfig
 from mac.envs.vector import Episodes
 from mac.errors import CheckpointError, ConfigError, ShapeError
 from mac.evaluation.episodes import (
@@ -176,6 +176,12 @@ def test_reward_mode_divides_by_the_chunk_only_where_chunks_average(reward, scal
     for row, other in zip(rows, plain, strict=True):
         assert row["discounted_return"] == pytest.approx(other["discounted_return"] / scale)
         assert row["return"] == other["return"]
+
+
+@pytest.mark.parametrize("mode", ["reward", "goal"])
+def test_single_steps_have_rewards_of_their_own_scale(mode):
+    config = StepConfig(agent="x", mode=mode, discount=0.9)
+    assert rules_of(config, 3).reward_scale == 1.0
 
 
 def test_without_noise_and_without_a_value_function():
