@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 EXTRAS := train,report,workflow,dev
 WORKERS ?= 2
+# `make env` leaves bytecode to first use. Where it is never written, each of a workflow's many processes compiles
+# torch and Snakemake anew, which doubles its time.
+export PYTHONDONTWRITEBYTECODE :=
 IN_VENV := PATH="$(CURDIR)/$(VENV)/bin:$(PATH)"
 
 .PHONY: help env quick smoke test slurm-smoke slurm-test gpu-check torture lint lock clean-env
@@ -49,7 +52,7 @@ $(VENV)/.slurm: $(VENV)/.installed
 	@touch $@
 
 slurm-smoke: $(VENV)/.slurm  ## run the chain on a real Slurm on this machine (needs root; MAC_SKIP_SLURM=1 leaves it out)
-	@$(IN_VENV) python -m tests.slurm smoke
+	@$(IN_VENV) python -m tests.slurm smoke $(SLURM)
 
 slurm-test: $(VENV)/.slurm  ## the same, and what goes wrong on clusters (half an hour)
 	@$(IN_VENV) python -m tests.slurm all --out results/slurm/scenarios.md

@@ -44,7 +44,7 @@ class AccountedCluster(Cluster):
             *("mariadbd", *options, f"--port={database}", "--bind-address=127.0.0.1"),
             *(f"--pid-file={self.folder}/mariadbd.pid", "--skip-grant-tables"),
         )
-        self.until(socket.exists, 30)
+        self.until(socket.exists, 120)
         conf = self.folder / "slurmdbd.conf"  # beside slurm.conf, where slurmdbd looks for it
         conf.write_text(SLURMDBD_CONF.format(folder=self.folder, port=port, database=database))
         conf.chmod(0o600)

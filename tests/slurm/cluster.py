@@ -21,6 +21,11 @@ from pathlib import Path
 PACKAGES = ("slurmctld", "slurmd", "slurm-client", "munge")
 CGROUPS = Path("/sys/fs/cgroup")
 GPUS = 4  # of each node
+# Without a network it ends soon; beside another apt-get it waits.
+APT_OPTIONS = [
+    *("-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=30"),
+    *("-o", "DPkg::Lock::Timeout=300"),
+]
 
 CONF = """\
 ClusterName=mac
@@ -50,9 +55,9 @@ SlurmdParameters=config_overrides
 ReturnToService=2
 MinJobAge=3600
 KillWait=5
-SlurmdTimeout=20
+SlurmdTimeout={node_timeout}
 SlurmctldTimeout=20
-MessageTimeout=5
+MessageTimeout=30
 JobRequeue=1
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
@@ -101,7 +106,7 @@ def install(packages: tuple[str, ...] = PACKAGES) -> None:
         raise Impossible(f"{', '.join(packages)} are missing, and so is apt-get")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
     for arguments in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
-        command = ["apt-get", "--quiet", "--quiet", *arguments]
+        command = ["apt-get", "--quiet", "--quiet", *APT_OPTIONS, *arguments]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
@@ -131,10 +136,11 @@ class Cluster:
     Args:
         folder: where everything of it lies; made and left.
         nodes: number of nodes.
+        node_timeout: seconds after which a silent node counts as down; Slurm's own default.
     """
 
-    def __init__(self, folder: Path, nodes: int = 4) -> None:
-        self.folder, self.nodes = folder, nodes
+    def __init__(self, folder: Path, nodes: int, *, node_timeout: int = 300) -> None:
+        self.folder, self.nodes, self.node_timeout = folder, nodes, node_timeout
         self.ports = free_ports(nodes + 1)
         self.name = f"mac{self.ports[0]}n"
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
@@ -152,6 +158,9 @@ class Cluster:
     def __enter__(self) -> Cluster:
         try:
             self._start()
+        except PermissionError as error:
+            self.close()
+            raise Impossible(str(error)) from None
         except BaseException:
             self.close()
             raise
@@ -172,8 +181,20 @@ class Cluster:
         for number in range(1, self.nodes + 1):
             self.start_node(number)
         self.until(
-            lambda: self.run("sinfo", "-h", "-t", "idle", "-o", "%D").strip() == str(self.nodes), 60
+            lambda: self.run("sinfo", "-h", "-t", "idle", "-o", "%D").strip() == str(self.nodes),
+            120,
         )
+        self._probe()
+
+    def _probe(self) -> None:
+        """Whether it can run anything at all, on every node."""
+        command = ["srun", "--nodes", str(self.nodes), "--time", "2", "true"]
+        done = subprocess.run(
+            command, env=self.environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode:
+            said = done.stderr.strip() or f"srun ends with {done.returncode}"
+            raise Impossible(f"no job runs: {said.splitlines()[0]}")
 
     def _start_accounting(self) -> str:
         """Start what accounts for jobs; lines of slurm.conf that name it, where there is any."""
@@ -192,13 +213,16 @@ class Cluster:
         options = [f"--{option}={folder / name}" for option, name in places.items()]
         options.append(f"--socket={self.folder / 'munge/socket'}")
         self.daemon("munged", "munged", "--foreground", *options, user="munge")
-        self.until((folder / "socket").exists, 10)
+        self.until((folder / "socket").exists, 60)
 
     def _devices(self) -> None:
         """GPUs as far as Slurm looks at them: character devices."""
         for number in range(GPUS):
             device = self.folder / f"nvidia{number}"
-            os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+            try:
+                os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+            except PermissionError:
+                raise Impossible("pretended GPUs need the right to make devices (mknod)") from None
 
     def _write_conf(self, accounting: str) -> None:
         text = CONF.format(
@@ -206,6 +230,7 @@ class Cluster:
             folder=self.folder,
             name=self.name,
             nodes=self.nodes,
+            node_timeout=self.node_timeout,
             gpus=GPUS,
             port=self.ports[0],
             first=self.ports[1],

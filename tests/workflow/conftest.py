@@ -98,7 +98,7 @@ class Project:
 
     def environment(self) -> dict[str, str]:
         path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
-        return {**os.environ, "PATH": path, "PYTHONDONTWRITEBYTECODE": "1", **self.variables}
+        return {**os.environ, "PATH": path, **self.variables}
 
     def snakemake(self, *arguments: str, cores: int = 2) -> subprocess.CompletedProcess[str]:
         """Output and errors together."""
