@@ -17,7 +17,8 @@ from pathlib import Path
 
 from tests.slurm import accounting, cluster
 from tests.slurm.projects import STOP, SlurmProject
-from tests.slurm.scenarios import REST, SMOKE, References
+from tests.slurm.scenarios import REST, SMOKE
+from tests.slurm.scene import References
 
 SKIP = "MAC_SKIP_SLURM"
 IMPOSSIBLE = "cannot run here"

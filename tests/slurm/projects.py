@@ -16,6 +16,7 @@ from tests.slurm.cluster import Cluster
 from tests.workflow.conftest import EXPERIMENT, ROOT, Project
 
 RESOURCES = "workflow/profiles/slurm/resources.yaml"
+GRES = "workflow/profiles/slurm/gres.yaml"
 TRAINING = ("train_model", "train_heads", "train_behaviour", "train_value")
 
 # Trains for as long as a scenario needs, whatever the machine, and leaves the processors to others.
@@ -53,9 +54,15 @@ STOP = threading.Event()
 class SlurmProject(Project):
     """A working copy of the workflow that a cluster runs."""
 
-    def prepare(self, *, limit: int = 15) -> None:
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.requests = [RESOURCES, "site.yaml"]  # later files override
+
+    def prepare(self, *, limit: int = 15, together: int | None = None) -> None:
         """Write the site's own requests: small jobs that share little time."""
         small = {"minutes": limit, "mem_mb": 300}
+        if together:
+            small["together"] = together
         names = ("collect", "build", *TRAINING, "evaluate")
         asked = {name: dict(small) for name in names}
         asked["collect"].setdefault("cpus", 2)
@@ -90,18 +97,12 @@ class SlurmProject(Project):
         environment = {**self.environment(), **cluster.environment, "PYTHONPATH": sources}
         environment.update(self.variables)
         command = [
-            *(
-                sys.executable,
-                "-m",
-                "tests.slurm.controller",
-                *targets,
-                "--profile",
-                "workflow/profiles/slurm",
-            ),
+            *(sys.executable, "-m", "tests.slurm.controller", *targets),
+            *("--profile", "workflow/profiles/slurm"),
             *("--latency-wait", "15", "--slurm-no-account"),
             *("--slurm-init-seconds-before-status-checks", "1"),
             *("--max-status-checks-per-second", "1"),
-            *("--config", f"cluster={RESOURCES},site.yaml"),
+            *("--config", f"cluster={','.join(self.requests)}"),
         ]
         with (self.folder / "snakemake.out").open("ab") as out:
             return subprocess.Popen(

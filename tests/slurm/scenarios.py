@@ -5,129 +5,20 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import cast
 
 from tests.slurm.accounting import AccountedCluster
 from tests.slurm.cluster import Cluster
-from tests.slurm.projects import STOP, SlurmProject, Stopped, differing, wait_for
+from tests.slurm.projects import GRES, STOP, SlurmProject, Stopped, wait_for
+from tests.slurm.scene import PATIENCE_S, STEPS, UPDATE_S, References, Scene, end, ended
 
-Play = Callable[["Scene"], str]
-PATIENCE_S = 1200.0  # machines may be slow and busy
+Play = Callable[[Scene], str]
 NODES = 2
-STEPS, UPDATE_S = 200, 0.25  # of a training: 50 seconds
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A finished undisturbed run, and how long it took."""
-
-    folder: Path
-    seconds: float
-
-
-class References:
-    """Undisturbed runs on this machine, each made once, by whoever asks first."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self._made = folder, dict[str, Reference]()
-        self._locks = {name: Lock() for name in ("smoke", "patient")}
-
-    def get(self, name: str) -> Reference:
-        """The undisturbed run of an experiment."""
-        with self._locks[name]:
-            if name not in self._made:
-                self._made[name] = self._make(name, self.folder / f"undisturbed-{name}")
-            return self._made[name]
-
-    def _make(self, name: str, folder: Path) -> Reference:
-        assert not folder.exists(), f"undisturbed {name} failed before"
-        project = SlurmProject.create(folder)
-        if name == "patient":
-            project.patient(STEPS, 0.0)  # how long updates take does not change them
-        start = time.monotonic()
-        process = project.local(name)
-        try:
-            code = wait_for(f"undisturbed {name}", lambda: ended(process), PATIENCE_S)
-        finally:
-            end(process)
-        assert code == "0", f"undisturbed {name} failed: {folder}/snakemake.out"
-        return Reference(folder, time.monotonic() - start)
-
-
-def ended(process: subprocess.Popen[bytes]) -> str:
-    """The exit code of a process, as text; empty while it runs."""
-    code = process.poll()
-    return "" if code is None else str(code)
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """Kill a process if it still runs, and wait for it."""
-    process.kill()
-    process.wait()
-
-
-@dataclass
-class Scene:
-    """A scenario's project and cluster, and what it does with them."""
-
-    experiment: str
-    project: SlurmProject
-    cluster: Cluster
-    references: References
-    stack: ExitStack
-
-    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start the workflow through the profile."""
-        process = self.project.submit(self.cluster, self.experiment, *arguments)
-        self.stack.callback(end, process)
-        return process
-
-    def finish(self, process: subprocess.Popen[bytes]) -> None:
-        """Wait for the workflow's end, and compare what it made."""
-        code = wait_for("the end", lambda: ended(process), PATIENCE_S)
-        assert code == "0", f"exit code {code}"
-        wrong = differing(self.references.get(self.experiment).folder, self.project.folder)
-        assert not wrong, f"differ: {', '.join(wrong)}"
-
-    def saved(self) -> bool:
-        """Whether both trainings have saved a state."""
-        states = self.project.folder.glob("results/.resume/*/behaviour-*/seed*/state")
-        return len(list(states)) == 2
-
-    def training(self, seed: int = 0) -> int:
-        """The process that trains a seed, once a state of it has been saved."""
-        wait_for("saved training", self.saved, PATIENCE_S)
-        found = self.cluster.processes("train_behaviour", str(seed))
-        assert len(found) == 1, f"{len(found)} processes train seed {seed}"
-        return found[0]
-
-    def started(self) -> tuple[subprocess.Popen[bytes], str]:
-        """A workflow that trains, and the number of the job in which it does."""
-        process = self.start()
-        self.training()
-        return process, self.job()
-
-    def job(self) -> str:
-        """Number of the Slurm job that trains."""
-        listed = self.cluster.run("squeue", "-h", "-t", "R", "-o", "%A %k").splitlines()
-        (number,) = [line.split()[0] for line in listed if "train_behaviour" in line]
-        return number
-
-    def attempts(self) -> list[int]:
-        """Attempts in which the trainings were made, one going on from the other."""
-        return [record["attempts"] for record in self.project.records("train_behaviour")]
-
-    def state(self, number: str) -> str:
-        """What Slurm says of a job."""
-        return self.cluster.run("squeue", "-h", "-t", "all", "-j", number, "-o", "%T").strip()
 
 
 @dataclass(frozen=True)
@@ -139,7 +30,7 @@ class Scenario:
 
     def run(self, folder: Path, references: References) -> str:
         """Play it in a folder; what it says of it."""
-        experiment = "smoke" if self.play is smoke else "patient"
+        experiment = "smoke" if self.play.__name__ == "smoke" else "patient"
         with ExitStack() as stack:
             project = SlurmProject.create(folder / "project")
             project.prepare()
@@ -245,6 +136,50 @@ def node_dies(scene: Scene) -> str:
 
 
 @scenario(REST)
+def gres(scene: Scene) -> str:
+    """GPUs are asked for as generic resources, by the profile's other variant."""
+    scene.project.requests.insert(1, GRES)
+    process, number = scene.started()
+    asked = scene.cluster.run("squeue", "-h", "-j", number, "-O", "tres-per-node:40").strip()
+    assert asked == "gres:gpu:1", asked
+    devices = scene.devices()
+    assert len(devices.split(",")) == 1 and devices, f"GPUs {devices!r}"
+    scene.finish(process)
+    return f"asked for {asked}, both seeds trained on GPU {devices}"
+
+
+@scenario(REST)
+def arrays(scene: Scene) -> str:
+    """Jobs that share no submission are sent as one array."""
+    scene.project.prepare(together=1)
+    process = scene.start("--slurm-array-jobs", "train_behaviour")
+    for seed in (0, 1):
+        scene.training(seed)
+    listed = scene.cluster.run("squeue", "-h", "-t", "R", "-o", "%F %K").splitlines()
+    assert {line.split()[1] for line in listed} == {"1", "2"}, listed
+    assert len({line.split()[0] for line in listed}) == 1, listed
+    scene.finish(process)
+    return f"seeds trained as tasks {' and '.join(sorted(x.replace(' ', '_') for x in listed))}"
+
+
+@scenario(REST)
+def interrupted(scene: Scene) -> str:
+    """Ctrl-C ends the workflow and its jobs; the same command goes on from there."""
+    first, number = scene.started()
+    if STOP.wait(15):  # so much of the training that its absence shows
+        raise Stopped
+    first.send_signal(signal.SIGINT)
+    code = wait_for("the end of the workflow", lambda: ended(first), 120)
+    assert code != "0", "exit code 0"
+    wait_for("the end of its job", lambda: scene.state(number) == "CANCELLED", 120)
+    assert not scene.cluster.processes("train_behaviour"), "training runs on"
+    scene.finish(scene.start())
+    seconds = [record["wall_seconds"] for record in scene.project.records("train_behaviour")]
+    assert max(seconds) < STEPS * UPDATE_S, f"trained anew: {seconds} s"
+    return f"job {number} cancelled; the rest of {STEPS * UPDATE_S:.0f} s took {max(seconds):.0f} s"
+
+
+@scenario(REST)
 def controller_killed(scene: Scene) -> str:
     """Snakemake is killed and started again while its jobs run on: no two of them write."""
     first, before = scene.started()
@@ -288,4 +223,7 @@ def accounting_returns(scene: Scene) -> str:
     assert not ended(process), f"exit code {ended(process)}"
     cluster.start_accounting()
     scene.finish(process)
-    return "sacct failed for 45 s"
+    listed = cluster.run("sacct", "-X", "-n", "-P", "-o", "JobName,State").splitlines()
+    done = sum(line.endswith("|COMPLETED") for line in listed if not line.startswith("true"))
+    assert done == 2, listed
+    return f"sacct failed for 45 s, and knows {done} completed jobs in the end"
