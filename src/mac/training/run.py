@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,9 +69,9 @@ def load_agent(job: Job, step: int) -> Agent:
     return agent
 
 
-def view(job: Job, config: AgentConfig, store: Store, split: str) -> View:
-    """The view of a split that the job's stage trains on."""
-    return VIEWS[job.stage.view].configured(
+def view(name: str, job: Job, config: AgentConfig, store: Store, split: str) -> View:
+    """A view of a split, by its name in :mod:`mac.data.views`."""
+    return VIEWS[name].configured(
         config,
         store.split(split),
         store.normalizer(config.data.normalizer),
@@ -125,6 +126,7 @@ def _train(
         log_every=max(1, job.steps // 200),
         save_every_s=config.compute.save_every_s,
     )
-    held_out = view(job, config, store, "validation") if settings.validate_every else None
-    data = view(job, config, store, "train")
+    seen = partial(view, job.stage.view, job, config, store)
+    held_out = seen("validation") if settings.validate_every else None
+    data = seen("train")
     Trainer(trained, settings, data, held_out, job.directory, job.resume, watchers, deadline).run()
