@@ -55,7 +55,7 @@ def table(results: list[Result], seconds: float) -> str:
 
 def heading() -> str:
     """When and on what the results were found."""
-    version = subprocess.run(["sinfo", "--version"], capture_output=True, text=True, check=True)
+    version = subprocess.run(["slurmctld", "-V"], capture_output=True, text=True, check=True)
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     )

@@ -177,7 +177,7 @@ class Cluster:
         if accounting := self._start_accounting():
             self._write_conf(accounting)
         self._wrap_srun()
-        self.daemon("slurmctld", "slurmctld", "-D", "-i")
+        self.start_controller("-i")
         for number in range(1, self.nodes + 1):
             self.start_node(number)
         self.until(
@@ -269,6 +269,10 @@ class Cluster:
                 group=user,
                 extra_groups=[],
             )
+
+    def start_controller(self, *options: str) -> None:
+        """Start the daemon that knows all jobs."""
+        self.daemon("slurmctld", "slurmctld", "-D", *options)
 
     def start_node(self, number: int) -> None:
         """Start the daemon of a node."""

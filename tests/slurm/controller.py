@@ -5,6 +5,7 @@ changed.
 """
 
 import asyncio
+import signal
 import sys
 
 from snakemake.cli import main
@@ -17,4 +18,6 @@ async def sleep(self: RemoteExecutor) -> None:
 
 if __name__ == "__main__":
     RemoteExecutor.sleep = sleep
+    # What was started in the background is deaf to Ctrl-C, and so are its children.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.exit(main())

@@ -200,6 +200,19 @@ def controller_killed(scene: Scene) -> str:
     return "the second copy waited, and left the first one's work alone"
 
 
+@scenario(REST)
+def slurm_away(scene: Scene) -> str:
+    """Slurm's own controller answers nobody for a while; there is no accounting to ask instead."""
+    process, number = scene.started()
+    scene.cluster.kill("slurmctld")
+    if STOP.wait(30):
+        raise Stopped
+    scene.cluster.start_controller()
+    scene.finish(process)
+    assert scene.state(number) == "COMPLETED"
+    return f"away for 30 s, job {number} ended {scene.state(number)}"
+
+
 @scenario(REST, AccountedCluster)
 def accounting_stops(scene: Scene) -> str:
     """The accounting database goes away in mid-run, for good."""

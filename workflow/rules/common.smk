@@ -9,6 +9,7 @@ from mac.errors import MacError
 from mac.gpus import visible
 from mac.planning import resources
 from mac.planning.cluster import Cluster
+from mac.planning.executor import trust_squeue
 from mac.planning.targets import planned, preflight, shown, stop
 
 PLAN = planned(sys.argv[1:])
@@ -18,8 +19,10 @@ except MacError as _error:
     stop(_error)
 # Jobs call the `mac` of the environment that this Snakemake is of, whether or not it is active.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-# A run-time limit begins with the outermost process of a submission, long before that of the job.
-if not workflow.is_main_process:
+if workflow.is_main_process:
+    trust_squeue(sys.modules.get("snakemake_executor_plugin_slurm"))
+else:
+    # A run-time limit begins with the outermost process of a submission, long before that of the job.
     os.environ.setdefault("MAC_SINCE", str(psutil.Process().create_time()))
 
 

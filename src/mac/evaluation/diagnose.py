@@ -33,7 +33,9 @@ def diagnose(job: Job) -> None:
         store = Store.open(job.store)
         candidates = None
         if agent.rejection is not None:
-            held_out, data = (view(job, config, store, s) for s in ("validation", "train"))
+            held_out, data = (
+                view("chunks", job, config, store, s) for s in ("validation", "train")
+            )
             candidates = diagnose_candidates(agent, held_out, data, job.seed, device)
         normalizer = store.normalizer(config.data.normalizer)
         content = {

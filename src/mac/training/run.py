@@ -69,11 +69,10 @@ def load_agent(job: Job, step: int) -> Agent:
     return agent
 
 
-def view(job: Job, config: AgentConfig, store: Store, split: str) -> View:
-    """The view of a split that the job's stage trains on; the agent's first where it has none."""
-    stage = job.stage or agent_class(job.agent).stages[0]
+def view(name: str, job: Job, config: AgentConfig, store: Store, split: str) -> View:
+    """A view of a split, by its name in :mod:`mac.data.views`."""
     make = partial(
-        VIEWS[stage.view].configured,
+        VIEWS[name].configured,
         config,
         normalizer=store.normalizer(config.data.normalizer),
         task=job.task_number or 1,  # stages shared by all tasks never look at rewards
@@ -131,6 +130,7 @@ def _train(
         log_every=max(1, job.steps // 200),
         save_every_s=config.compute.save_every_s,
     )
-    held_out = view(job, config, store, "validation") if settings.validate_every else None
-    data = view(job, config, store, "train")
+    seen = partial(view, job.stage.view, job, config, store)
+    held_out = seen("validation") if settings.validate_every else None
+    data = seen("train")
     Trainer(trained, settings, data, held_out, job.directory, job.resume, watchers, deadline).run()
