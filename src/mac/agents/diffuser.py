@@ -10,8 +10,7 @@ from pydantic import Field, model_validator
 from mac import components as c
 from mac.agents.base import Agent, Stage, register
 from mac.config.schema import BaselineConfig, Count, Fraction, Impossible, Model, Widths
-from mac.errors import ConfigError
-from mac.nets.unet_sizes import lengths, products
+from mac.nets.unet_sizes import misfit, products
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -39,14 +38,10 @@ class PlannerConfig(Model):
     average_start: int = Field(2000, ge=0, description="updates during which weights are copied")
 
     @model_validator(mode="after")
-    def _rows_come_back(self) -> Self:
-        try:
-            lengths(self.rows, self.kernels_down, self.kernels_up)
-        except ConfigError as error:
-            raise Impossible("kernels_up", str(error)) from error
-        if len(self.kernels_down) != len(self.hidden_dims) - 1:
-            levels = len(self.hidden_dims)
-            raise Impossible("kernels_down", f"{levels} levels need {levels - 1} kernels")
+    def _sizes_fit(self) -> Self:
+        wrong = misfit(self.rows, self.hidden_dims, self.kernels_down, self.kernels_up)
+        if wrong is not None:
+            raise Impossible(*wrong)
         return self
 
 

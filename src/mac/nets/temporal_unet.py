@@ -11,9 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import skip_init
 
 from mac.errors import ConfigError
-from mac.nets.unet_sizes import KERNEL, lengths
-
-GROUPS = 8  # of every GroupNorm
+from mac.nets.unet_sizes import GROUPS, KERNEL, misfit
 
 
 def _drawn(kind: type[nn.Module], *shape: int, generator: torch.Generator, **options: int):
@@ -108,8 +106,7 @@ class TemporalUNet(nn.Module):
         generator: source of the initial parameters.
 
     Raises:
-        ConfigError: the kernels do not fit the levels or the number of rows, or GroupNorm cannot
-            divide a width.
+        ConfigError: sizes that do not fit together, see :func:`mac.nets.unet_sizes.misfit`.
     """
 
     def __init__(
@@ -122,14 +119,9 @@ class TemporalUNet(nn.Module):
         generator: torch.Generator,
     ) -> None:
         super().__init__()
-        lengths(rows, kernels_down, kernels_up)
-        if len(kernels_down) != len(hidden_dims) - 1:
-            found, expected = len(kernels_down), f"{len(hidden_dims) - 1}, one between levels"
-            raise ConfigError("wrong number", key="kernels_down", found=found, expected=expected)
-        if any(width % GROUPS for width in hidden_dims):
-            expected = f"multiples of {GROUPS}, the number of GroupNorm's groups"
-            found = ", ".join(map(str, hidden_dims))
-            raise ConfigError("indivisible", key="hidden_dims", found=found, expected=expected)
+        wrong = misfit(rows, hidden_dims, kernels_down, kernels_up)
+        if wrong is not None:
+            raise ConfigError(wrong[1], key=wrong[0])
         widths = list(hidden_dims)
         self.step_width = first = widths[0]
         self.step_in = _drawn(nn.Linear, first, 4 * first, generator=generator)

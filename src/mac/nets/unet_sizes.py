@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mac.errors import ConfigError
-
+GROUPS = 8  # of every GroupNorm
 KERNEL = 5  # of a residual block's convolutions
 
 
@@ -18,24 +17,33 @@ def lengths(rows: int, down: Sequence[int], up: Sequence[int]) -> list[int]:
         rows: L at the start.
         down: kernels k on the way down, first used first.
         up: kernels k on the way up, first used first.
-
-    Raises:
-        ConfigError: a way up that does not retrace the way down.
     """
     way = [rows]
     for kernel in down:
         way.append((way[-1] + 2 - kernel) // 2 + 1)
     for kernel in up:
         way.append(2 * way[-1] - 4 + kernel)
-    if min(way) < 1 or len(down) != len(up) or way != way[::-1]:
-        raise ConfigError(
-            f"do not bring {rows} rows back",
-            key="kernels_down, kernels_up",
-            found="-".join(map(str, way)),
-            expected="the same numbers of rows up as down",
-            remedy="a kernel of 4 makes one of an even number and its half, 3 of an odd one",
-        )
     return way
+
+
+def misfit(
+    rows: int, widths: Sequence[int], down: Sequence[int], up: Sequence[int]
+) -> tuple[str, str] | None:
+    """What keeps the sizes of a U-Net from fitting together: the key and the reason, if any.
+
+    Rows must be as many on the way up as they were on the way down, where skips come from.
+    """
+    if not len(down) == len(up) == len(widths) - 1:
+        needed = f"{len(widths)} levels need {len(widths) - 1} kernels each way"
+        return "kernels_down", f"{needed}, found {len(down)} down and {len(up)} up"
+    way = lengths(rows, down, up)
+    if min(way) < 1 or way != way[::-1]:
+        remedy = "a kernel of 4 makes one of an even number and its half, 3 of an odd one"
+        found = "-".join(map(str, way))
+        return "kernels_up", f"do not retrace the way down, numbers of rows are {found}; {remedy}"
+    if any(width % GROUPS for width in widths):
+        return "hidden_dims", f"must be multiples of {GROUPS}, the number of GroupNorm's groups"
+    return None
 
 
 def products(

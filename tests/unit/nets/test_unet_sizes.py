@@ -1,11 +1,12 @@
+import re
+
 import pytest
 import torch
 from torch import nn
 
-from mac.errors import ConfigError
 from mac.nets.mlp import Init
 from mac.nets.temporal_unet import TemporalUNet
-from mac.nets.unet_sizes import lengths, products
+from mac.nets.unet_sizes import lengths, misfit, products
 
 
 # algorithms.md 15.1 and the table of 15.2
@@ -28,20 +29,25 @@ def test_lengths_are_those_of_the_published_configurations(down, up, expected):
 
 
 @pytest.mark.parametrize(
-    ("rows", "down", "up", "way"),
+    ("rows", "widths", "down", "up", "key", "reason"),
     [
-        (26, (4, 3), (3, 3), "26-13-7-13-25"),  # as published for maze2d-large
-        (6, (3, 3), (4, 4), "6-3-2-4-8"),
-        (2, (4, 4), (4, 4), "2-1-0-0-0"),
-        (8, (4,), (4, 4), "8-4-8-16"),
-        (9, (3, 3), (4, 2), "9-5-3-6-10"),
+        (26, (8, 8, 8), (4, 3), (3, 3), "kernels_up", "are 26-13-7-13-25;"),  # maze2d-large's
+        (6, (8, 8, 8), (3, 3), (4, 4), "kernels_up", "are 6-3-2-4-8;"),
+        (2, (8, 8, 8), (4, 4), (4, 4), "kernels_up", "are 2-1-0-0-0;"),
+        (9, (8, 8, 8), (3, 3), (4, 2), "kernels_up", "are 9-5-3-6-10;"),
+        (8, (8, 8), (4,), (4, 4), "kernels_down", "2 levels need 1 .*found 1 down and 2 up"),
+        (8, (8, 8, 8), (4,), (4,), "kernels_down", "3 levels need 2 .*found 1 down and 1 up"),
+        (8, (8, 12), (4,), (4,), "hidden_dims", "multiples of 8"),
     ],
 )
-def test_a_way_up_that_does_not_retrace_the_way_down_is_refused(rows, down, up, way):
-    with pytest.raises(
-        ConfigError, match=f"kernels_down, kernels_up: .* {rows} rows .*found {way};"
-    ):
-        lengths(rows, down, up)
+def test_sizes_that_do_not_fit_are_told_of(rows, widths, down, up, key, reason):
+    found, text = misfit(rows, widths, down, up)
+    assert found == key and re.search(reason, text)
+
+
+def test_sizes_that_fit():
+    assert misfit(26, (8, 16, 24), (4, 3), (3, 4)) is None
+    assert misfit(5, (8,), (), ()) is None
 
 
 @pytest.mark.parametrize(
