@@ -337,7 +337,7 @@ def verify(datasets: tuple[str, ...]) -> None:
         wrong += len(found)
     if wrong:
         raise DataError(
-            f"{wrong} files are not right",
+            f"not right: {wrong} of the files above",
             remedy="delete each, and fetched.json beside it: what is missing is fetched anew",
         )
 

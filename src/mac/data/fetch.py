@@ -114,32 +114,36 @@ class _Fetch:
         self.stop, self.silent = threading.Event(), {}
         self.counting, self.checking = threading.Lock(), threading.Lock()
         self.bar: Progress | None = None
-        self.web = Web(patience, self.stop, self.count, parallel)
+        self.web = Web(patience, self.stop, self.count, say, parallel)
         self.checked: dict[str, Any] = {}
         self.new: list[str] = []
         with suppress(DataError):
             self.checked = dict(read_json(folder / CHECKED))
 
     def run(self, files: Sequence[Wanted], remedy: Callable[[], str]) -> dict[str, Facts]:
-        missing = [file for file in files if not self.present(file)]
-        for file in files:
-            if file not in missing:
-                file.forget()
-        if missing:
-            self.side_by_side(self.find, missing)
-            self.refuse_missing(missing, remedy)
-            self.refuse_full(missing)
-            total = sum(file.size or 0 for file in missing)
-            begun = sum(size_of(file.part) for file in missing)
-            with progress(total, "bytes", f"fetch {self.folder.name}", begun) as self.bar:
-                self.side_by_side(self.get, missing)
-            self.refuse_missing(missing, remedy)
-        if self.new:
-            say(
-                f"{self.folder.name}: nobody had seen {named(self.new)} before; trusted now, and "
-                f"recorded in {self.manifest.paths[0]}: commit it, and no other content counts"
-            )
+        try:
+            missing = [file for file in files if not self.present(file)]
+            if missing:
+                self.bring(missing, remedy)
+        finally:
+            if self.new:
+                say(
+                    f"{self.folder.name}: nobody had seen {named(self.new)} before; trusted now, "
+                    f"and recorded in {self.manifest.paths[0]}: commit it, and no other content "
+                    "counts"
+                )
         return {file.output.name: self.known(file.output) for file in files}
+
+    def bring(self, files: Sequence[Wanted], remedy: Callable[[], str]) -> None:
+        """Find, then get what is missing."""
+        self.side_by_side(self.find, files)
+        self.refuse_missing(files, remedy)
+        self.refuse_full(files)
+        total = sum(file.size or 0 for file in files)
+        begun = sum(size_of(file.part) for file in files)
+        with progress(total, "bytes", f"fetch {self.folder.name}", begun) as self.bar:
+            self.side_by_side(self.get, files)
+        self.refuse_missing(files, remedy)
 
     def side_by_side(self, work: Callable[[Wanted], None], files: Sequence[Wanted]) -> None:
         """Do ``work`` for all files, a few at a time; the first error ends the others soon."""
@@ -169,12 +173,12 @@ class _Fetch:
             return False
         noted, now = self.checked.get(output.name), output.stat()
         same = noted and [noted["bytes"], noted["mtime_ns"]] == [now.st_size, now.st_mtime_ns]
-        if same and self.manifest.differs(output.name, self.known(output)) is None:
-            return True
-        if (wrong := self.accept(output, output)) is None:
-            return True
-        self.set_aside(output, output, wrong, "the folder itself")
-        return False
+        sound = same and self.manifest.differs(output.name, self.known(output)) is None
+        if not sound and (wrong := self.accept(output, output)) is not None:
+            self.set_aside(output, output, wrong, "the folder itself")
+            return False
+        file.forget()
+        return True
 
     def find(self, file: Wanted) -> None:
         """Ask for the size of a file, up to the first place that has it."""
@@ -211,6 +215,7 @@ class _Fetch:
                 self.failed(file, place, failure)
                 if self.stop.is_set():
                     return
+                say(f"given up: {place} ({failure})")
 
     def download(self, file: Wanted, place: str) -> None:
         """Get a file from an address.
@@ -242,7 +247,6 @@ class _Fetch:
         try:
             link(Path(place), file.taken)
             if (wrong := self.accept(file.taken, file.output)) is not None:
-                say(f"left out: {place} ({wrong})")
                 raise FailureError(wrong)
         except (FileNotFoundError, PermissionError) as error:
             raise FailureError(error.strerror) from None
@@ -308,8 +312,8 @@ class _Fetch:
         unknown = sum(file.size is None for file in files)
         origins = dict.fromkeys(_host(file.left()[0]) for file in files)
         say(
-            f"fetch {self.folder.name}: {len(files)} files, {size(needed)} to bring"
-            + (f" and {unknown} of unknown size" if unknown else "")
+            f"fetch {self.folder.name}: {size(needed)} to bring, files: {len(files)}"
+            + (f" ({unknown} of unknown size)" if unknown else "")
             + f", from {', '.join(origins)}; {size(free)} free"
         )
         if needed > free:

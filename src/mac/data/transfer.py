@@ -107,6 +107,7 @@ class Web:
         patience: with servers.
         stop: once set, transfers end at their next piece.
         count: is told of the bytes that arrive, and of those thrown away as negative numbers.
+        tell: is told in a line why something is asked for again.
         width: transfers side by side.
     """
 
@@ -114,13 +115,14 @@ class Web:
         self,
         patience: Patience,
         stop: threading.Event,
-        count: Callable[[int], None] = lambda _: None,
-        width: int = 1,
+        count: Callable[[int], None],
+        tell: Callable[[str], None],
+        width: int,
     ) -> None:
         import requests
         from requests.adapters import HTTPAdapter
 
-        self.patience, self.count, self._stop = patience, count, stop
+        self.patience, self.count, self._tell, self._stop = patience, count, tell, stop
         self._session = requests.Session()
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(pool_maxsize=width))
@@ -192,6 +194,7 @@ class Web:
                     retry = retry.increment("GET", address, error=cut)
                 except MaxRetryError:
                     raise FailureError(str(cut), silent=cut.silent) from None
+                self._tell(f"{address}: {cut}; asked again")
                 try:
                     retry.sleep(cut.response)
                 except InvalidHeader:  # of the server's wish

@@ -116,14 +116,15 @@ def test_plain_download_is_trusted_once_and_says_so(folder, server, capsys):
 def test_progress_has_amount_rate_and_rest(folder, server, capsys):
     folder.get(server)
     said = capsys.readouterr().err
-    assert "fetch toy: 1 files, 2.88 MB to bring, from 127.0.0.1" in said
+    assert "fetch toy: 2.88 MB to bring, files: 1, from 127.0.0.1" in said
     assert "fetch toy: 2.88 MB of 2.88 MB (100%), " in said and "B/s" in said
 
 
-def test_cut_connections_go_on_where_they_stopped(folder, server):
+def test_cut_connections_go_on_where_they_stopped(folder, server, capsys):
     server.cut = [HALF, 1_100_000]
     folder.get(server)
     folder.only()
+    assert f"1200000 of {len(CONTENT)} bytes arrived; asked again\n" in capsys.readouterr().err
     assert ranges(server) == [None, "bytes=1200000-", "bytes=2300000-"]
 
 
@@ -455,7 +456,7 @@ def test_a_wrong_file_of_the_users_stays_where_it_is(folder, server, tmp_path, c
     folder.get(own, server)
     folder.only()
     assert (own / NAME).read_bytes() == CONTENT[:HALF]
-    assert f"left out: {own / NAME} (not a whole npz file" in capsys.readouterr().err
+    assert f"given up: {own / NAME} (not a whole npz file" in capsys.readouterr().err
 
 
 def test_a_file_put_there_by_hand_counts_if_it_is_right(folder, server):

@@ -64,7 +64,9 @@ def test_verify_names_what_is_wrong_and_fetch_mends_it(mac, tmp_path, raw_files)
     result = mac("verify", "pointmass-play")
     assert result.exit_code == 2
     assert f"{train.name}: SHA-256" in result.output and f"{val.name}: not there" in result.output
-    assert "2 files are not right; delete each, and fetched.json beside it" in result.output
+    assert (
+        "not right: 2 of the files above; delete each, and fetched.json beside it" in result.output
+    )
     train.unlink()
     (folder / "fetched.json").unlink()
     assert mac("fetch", "pointmass-play").exit_code == 0
