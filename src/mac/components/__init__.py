@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "expansion": ["ValueExpansion"],
         "values": ["Values"],
         "imagine": ["predict"],
+        "imagined": ["ModelBuffer"],
         "outcome": ["Outcome"],
         "outlook": ["Outlook"],
         "part": ["Composite", "Draw", "Loss", "flat"],

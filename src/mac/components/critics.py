@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from mac.components.part import Loss, flat
 from mac.losses.regression import HEADS
 from mac.nets.ensemble import Scalars
 from mac.nets.mlp import Init, Scalar
+from mac.types import Batch
 
 if TYPE_CHECKING:
     from mac.config.schema import CriticConfig, FollowedConfig
@@ -62,6 +64,15 @@ class Critics(Critic):
     def aggregate(self, scores: Tensor) -> Tensor:
         """One value (...) of the members' (E, ...): their min, or mean."""
         return scores.amin(0) if self.aggregation == "min" else scores.mean(0)
+
+    def loss(self, batch: Batch, target: Tensor) -> Loss:
+        """Errors of all critics on rows (B, ...) against a target (B,), their mean."""
+        raw = self.critic(batch.observations, batch.value_goals, flat(batch.actions))
+        value, metrics = (
+            self.head.errors(raw, target).mean(),
+            {"q_mean": self.head.decode(raw).mean()},
+        )
+        return Loss("critic_loss", value, [self.critic], metrics)
 
     @torch.no_grad()
     def bootstrap(self, *inputs: Tensor) -> Tensor:
