@@ -18,6 +18,7 @@ from mac.planning.experiment import find, read_agent
 from mac.rng import stream
 from mac.stopping import UNFINISHED, Deadline, Interrupted
 from mac.training import checkpoint
+from mac.training.refresh import Refreshing
 from mac.training.trainer import Settings, Trainer
 from mac.training.update import Update, adam
 from mac.types import Spaces
@@ -41,6 +42,7 @@ SMALL = {
     "actor": {"hidden_dims": [8], "flow_steps": 2, "diffusion_steps": 2, "time_dims": [4, 4, 4]},
     "rollout_length": 2,
     "dynamics.hidden_dims": [8],
+    "imagined": {"batch_size": 6, "rollout_length": 2, "starts": 5, "retain": 2, "every": 2},
     "evaluate.num_candidates": 3,
     **{level: PLANNER for level in ("plan", "high", "low")},
     "evaluate.execute_length": 1,
@@ -96,6 +98,15 @@ VARIANTS = {
         {"value.loss": "bce", "value.corrected_critic": True, "first_return": True},
     ),
     "fmpc_independent": ("fmpc", {"independent_noise": True, "chunk_length": 1}),
+    "mopo_bce": ("mopo", {**BCE, "value.aggregation": "mean", "value.members": 3}),
+    "mopo_free": (
+        "mopo",
+        {
+            **{"actor.squash": False, "actor.state_dependent_std": False},
+            **{"actor.target_entropy": 1.0, "value.lagged_target": False},
+        },
+    ),
+    "mobile_corrected": ("mobile", {"corrected_penalty": True, "num_samples": 2}),
     "mac_fql_bf16": ("mac_fql", {"compute.precision": "bf16"}),
     "flow_bc_flow": ("flow_bc", {"act_by": "flow"}),
 }
@@ -187,12 +198,17 @@ class View:
 
 
 def batch_and_noise(agent, update):
-    view = View().of(agent)
-    batch = view.sample(stream(0, "test"), 8).map(torch.from_numpy)
-    generator = torch.Generator().manual_seed(0)
-    return batch, {
-        name: draw.sample(generator, torch.device("cpu")) for name, draw in update.draws(8).items()
-    }
+    """Inputs of an update, after the refreshes that are due before the first one."""
+    view, generator = View().of(agent), torch.Generator().manual_seed(0)
+
+    def rows(purpose, counter, count):
+        return view.sample(stream(0, purpose, counter=counter), count).map(torch.from_numpy)
+
+    def noise(purpose, counter, draws):
+        return {n: draw.sample(generator, torch.device("cpu")) for n, draw in draws.items()}
+
+    Refreshing(agent.parts, rows, noise).before(1)
+    return rows("test", 0, 8), noise("test", 0, update.draws(8))
 
 
 # Modules through which another module's loss passes without training them: nothing but the loss's
@@ -206,6 +222,8 @@ FROZEN_IN_ANOTHER_LOSS = {
     "iql_free": {"agent.values.critics.critic"},
     "fql": {"agent.critics.critic"},
     "rebrac": {"agent.critics.critic"},
+    "mopo": {"agent.critics.critic"},
+    "mobile": {"agent.critics.critic"},
 }
 
 

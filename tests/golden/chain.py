@@ -54,6 +54,9 @@ VALUES = {
         "td_lambda": 0.9,
         "checkpoint_every": 10,
     },
+    "actor": WIDTHS,
+    "rollout_length": 3,
+    "imagined": {"batch_size": 10, "rollout_length": 2, "starts": 9, "retain": 3, "every": 6},
     "evaluate": {"episodes": 3, "batch_width": 2, "num_candidates": 4, "execute_length": 2},
 }
 JOINT = {
@@ -66,6 +69,7 @@ AGENTS = {
     "mac_gau": {},
     "mac_fql": {"set": {"chunk_length": 3}},
     "flow_bc": {},
+    **{name: {"set": {"evaluate": {"execute_length": 1}}} for name in ("mopo", "mobile", "leq")},
     "model_error": {"set": {"evaluate": {"windows": 4, "horizon": 12}}},
 }
 
@@ -97,7 +101,8 @@ class DoubleTrainer(Trainer):
         return super().moved(*arguments).map(torch.Tensor.double)
 
     def noise(self, *arguments):
-        return {name: draw.double() for name, draw in super().noise(*arguments).items()}
+        draws = super().noise(*arguments).items()
+        return {n: draw.double() if draw.is_floating_point() else draw for n, draw in draws}
 
 
 class DoubleAgent:

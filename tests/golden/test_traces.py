@@ -16,6 +16,7 @@ import torch
 
 from mac.rng import stream
 from mac.training import run as training
+from mac.training.refresh import Refreshing
 from mac.training.update import Update, adam
 from mac.types import Batch
 
@@ -114,29 +115,37 @@ def test_updates(jobs, check):
 def updates(job):
     """Losses of four updates from fixed parameters, batch and noise, all drawn by NumPy."""
     agent, draw = training.build_agent(job), stream(0, "golden")
-    spaces, n, rows = agent.spaces, agent.config.chunk_length, 6
+    spaces, n = agent.spaces, agent.config.chunk_length
     with torch.no_grad():
         for part in agent.parts.values():
             for parameter in part.parameters():
                 values = draw.standard_normal(parameter.shape) * 0.3
-                parameter.copy_(torch.from_numpy(values))
-    batch = Batch(
-        observations=draw.standard_normal((rows, spaces.observation_dim)),
-        actions=draw.uniform(-0.95, 0.95, (rows, n, spaces.action_dim)),
-        rewards=draw.standard_normal(rows),
-        masks=(draw.random(rows) > 0.3) * 1.0,
-        next_observations=draw.standard_normal((rows, spaces.observation_dim)),
-        value_goals=draw.standard_normal((rows, spaces.goal_dim)),
-        actor_goals=draw.standard_normal((rows, spaces.goal_dim)),
-    ).map(torch.from_numpy)
-    parts = [agent.parts[stage.name] for stage in job.stage.members]
-    update = Update(parts, adam(parts, agent.config.optimiser))
-    noise = {
-        key: torch.from_numpy(
-            draw.standard_normal(d.shape) if d.kind == "normal" else draw.random(d.shape)
-        )
-        for key, d in sorted(update.draws(rows).items())
-    }
+                parameter.copy_(torch.from_numpy(np.asarray(values)))
+
+    def batch_of(purpose, counter, rows):
+        return Batch(
+            observations=draw.standard_normal((rows, spaces.observation_dim)),
+            actions=draw.uniform(-0.95, 0.95, (rows, n, spaces.action_dim)),
+            rewards=draw.standard_normal(rows),
+            masks=(draw.random(rows) > 0.3) * 1.0,
+            next_observations=draw.standard_normal((rows, spaces.observation_dim)),
+            value_goals=draw.standard_normal((rows, spaces.goal_dim)),
+            actor_goals=draw.standard_normal((rows, spaces.goal_dim)),
+        ).map(torch.from_numpy)
+
+    def noise_of(purpose, counter, draws):
+        kinds = {
+            "normal": lambda d: draw.standard_normal(d.shape),
+            "uniform": lambda d: draw.random(d.shape),
+            "index": lambda d: draw.integers(d.below, size=d.shape),
+        }
+        return {key: torch.from_numpy(kinds[d.kind](d)) for key, d in sorted(draws.items())}
+
+    parts = {stage.name: agent.parts[stage.name] for stage in job.stage.members}
+    Refreshing(parts, batch_of, noise_of).before(1)
+    parts = list(parts.values())
+    update, batch = Update(parts, adam(parts, agent.config.optimiser)), batch_of("batch", 0, 6)
+    noise = noise_of("noise", 0, update.draws(6))
     last = [update(batch, noise) for _ in range(4)][-1]
     return {key: chain.short(value) for key, value in last.items() if key.endswith("_loss")}
 

@@ -69,6 +69,7 @@ class Case:
         for part in agent.parts.values():
             part.to(self.device, self.dtype)
         self.load(agent, "params")
+        self.family.prepare(self, agent)
         return agent
 
     def parameters(self, agent: Agent, group: str) -> Iterator[tuple[str, torch.nn.Parameter]]:

@@ -77,13 +77,7 @@ class LEQ(Agent):
         """Gaussian dynamics, outcome heads, one critic, a deterministic policy."""
         cfg, seen = self.config, (self.spaces.observation_dim, self.spaces.goal_dim)
         actions = self.spaces.action_dim
-        self.model = c.GaussianEnsemble(
-            self.spaces,
-            cfg.model.members,
-            cfg.model.hidden_dims,
-            self.init,
-            layer_norm=cfg.model.layer_norm,
-        )
+        self.model = c.GaussianEnsemble(self.spaces, cfg.model, self.init)
         # imagined rewards are -1 until success whatever the data's are [F]
         self.heads = c.Outcome(
             self.spaces, 1, cfg.heads.hidden_dims, self.init, layer_norm=cfg.heads.layer_norm

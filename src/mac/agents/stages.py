@@ -7,7 +7,7 @@ A stage's ``revision`` is raised together with any change of its numbers; the go
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mac import components as c
 from mac.agents.base import Stage
@@ -35,8 +35,8 @@ def make_model(spaces: Spaces, config: ChunkedConfig, init: Init) -> Part:
     return c.Dynamics(spaces, n, cfg.hidden_dims, init, layer_norm=cfg.layer_norm)
 
 
-def make_heads(spaces: Spaces, config: ChunkedConfig, init: Init) -> Part:
-    """Reward regressor and success classifier."""
+def make_heads(spaces: Spaces, config: ChunkedConfig | Any, init: Init) -> Part:
+    """Reward regressor and success classifier of chunks, or single steps where a chunk is one."""
     n, cfg = config.chunk_length, config.heads
     return c.Outcome(
         spaces,

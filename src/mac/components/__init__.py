@@ -17,6 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "values": ["Values"],
         "imagine": ["predict"],
         "implicit": ["Implicit"],
+        "imagined": ["ModelBuffer"],
         "outcome": ["Outcome"],
         "outlook": ["Outlook"],
         "planner": ["Planner"],

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from mac.components.part import Loss, flat
 from mac.components.target import polyak
 from mac.losses.regression import HEADS
 from mac.nets.ensemble import Scalars
 from mac.nets.mlp import Init, Scalar
+from mac.types import Batch
 
 if TYPE_CHECKING:
     from mac.config.schema import CriticConfig, FollowedConfig
@@ -65,6 +67,12 @@ class Critics(Critic):
     def score(self, *inputs: Tensor) -> Tensor:
         """One value (...) of the critics themselves."""
         return self.aggregate(self.critic(*inputs))
+
+    def loss(self, batch: Batch, target: Tensor) -> Loss:
+        """Errors of all critics on rows (B, ...) against a target (B,), their mean."""
+        raw = self.critic(batch.observations, batch.value_goals, flat(batch.actions))
+        metrics = {"q_mean": self.head.decode(raw).mean()}
+        return Loss("critic_loss", self.head.errors(raw, target).mean(), [self.critic], metrics)
 
     @torch.no_grad()
     def bootstrap(self, *inputs: Tensor) -> Tensor:

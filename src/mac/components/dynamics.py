@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -13,6 +14,9 @@ from mac.losses.regression import squared
 from mac.nets.ensemble import Ensemble
 from mac.nets.mlp import MLP, Init
 from mac.types import Batch, Spaces
+
+if TYPE_CHECKING:
+    from mac.config.schema import GaussianEnsembleConfig
 
 
 class Dynamics(Part):
@@ -53,20 +57,17 @@ class GaussianEnsemble(Part):
     half. All members learn on the same rows by maximum likelihood: no bootstrap, no elites [F].
     """
 
-    def __init__(
-        self,
-        spaces: Spaces,
-        members: int,
-        hidden_dims: Sequence[int],
-        init: Init,
-        *,
-        layer_norm: bool = True,
-    ) -> None:
+    def __init__(self, spaces: Spaces, config: GaussianEnsembleConfig, init: Init) -> None:
         super().__init__()
-        width, generator = spaces.observation_dim, init.generator("dynamics")
-        shape = ((width, spaces.action_dim), hidden_dims, 2 * width, members, generator)
-        self.dynamics = Ensemble(*shape, layer_norm=layer_norm)
-        self.members, self.width = members, width
+        self.width, self.members = spaces.observation_dim, config.members
+        self.dynamics = Ensemble(
+            (self.width, spaces.action_dim),
+            config.hidden_dims,
+            2 * self.width,
+            self.members,
+            init.generator("dynamics"),
+            layer_norm=config.layer_norm,
+        )
 
     def distribution(self, observations: Tensor, actions: Tensor) -> tuple[Tensor, Tensor]:
         """Means and standard deviations (E, ..., O) of all members after actions (..., 1, A)."""

@@ -52,14 +52,54 @@ class Loss:
     metrics: Mapping[str, Tensor] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Refresh:
+    """When a part makes anew what it keeps beside its weights, and from how much.
+
+    Attributes:
+        every: updates between two refreshes.
+        first: refreshes before the first update.
+        rows: of the data that each gets.
+        draws: noise that each gets.
+    """
+
+    every: int
+    first: int
+    rows: int
+    draws: Mapping[str, Draw] = field(default_factory=dict)
+
+    def due(self, step: int) -> list[int]:
+        """Numbers, counted from 0, of the refreshes due right before update ``step`` = 1, 2, ..."""
+        before = list(range(self.first)) if step == 1 else []
+        return before if step % self.every else [*before, self.first - 1 + step // self.every]
+
+
 class Part(nn.Module):
     """Base of the parts. All losses are pure functions of parameters, batch and noise.
+
+    And of what a part with ``refreshes`` keeps beside its weights, which stays as it is between
+    refreshes. A resumed run needs that too; evaluation does not, so checkpoints are without it.
 
     Attributes:
         period: updates in which each loss and each target has had its turn.
     """
 
     period = 1
+
+    @property
+    def refreshes(self) -> Refresh | None:
+        """When ``refresh`` is due; None where nothing is kept."""
+        return None
+
+    def refresh(self, batch: Batch, noise: Noise, count: int) -> None:
+        """Refresh number ``count`` with the present weights; changes in place what exists."""
+
+    def memory(self) -> dict[str, Tensor]:
+        """What is kept, by name; nothing before the first refresh."""
+        return {}
+
+    def remember(self, memory: Mapping[str, Tensor]) -> None:
+        """Keep what :meth:`memory` gave."""
 
     def noise(self, batch_size: int) -> dict[str, Draw]:
         """Noise that ``losses`` needs for a batch of that size."""

@@ -60,6 +60,12 @@ class SoftActor(nn.Module):
         """Actions (..., A) made of standard normal noise (..., A): constants."""
         return self.actor.transform(noise, *inputs)
 
+    def act(self, observations: Tensor, goals: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Actions (..., 1, A), clipped: samples by noise (..., A), or else the squashed mean."""
+        seen = (observations, goals)
+        found = self.actor.mode(*seen) if noise is None else self.actor.transform(noise, *seen)
+        return found.clamp(-1.0, 1.0)[..., None, :]
+
     def loss(self, log_prob: Tensor, scores: Tensor) -> Tensor:
         """Scalar mean(lambda log pi(a) - Q(a)) of the policy's actions, lambda constant.
 

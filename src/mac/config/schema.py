@@ -385,6 +385,16 @@ class GaussianEnsembleConfig(NetworkConfig):
     members: Count = Field(7, description="E, models")
 
 
+class ImaginedConfig(Model):
+    """Imagined transitions that are kept and learnt from beside real ones."""
+
+    batch_size: Count = Field(512, description="imagined rows of a batch, beside the real ones")
+    rollout_length: Count = Field(5, description="H, imagined steps")
+    starts: Count = Field(50_000, description="real states from which a refresh rolls out")
+    retain: Count = Field(5, description="refreshes that are kept; a new one replaces the oldest")
+    every: Count = Field(1000, description="updates between refreshes")
+
+
 class FollowedConfig(NetworkConfig, TargetConfig):
     """A critic of single actions that a target follows."""
 

@@ -29,6 +29,8 @@ def grows_with(job: Job) -> Iterator[str]:
         yield f"{job.stage.section}.batch_size" if job.stage.section else "batch_size"
         if "value" in [part.name for part in job.stage.members]:
             yield from ("value.rollout_batch_size", "value.num_candidates")
+        if "imagined" in job.config:
+            yield from ("imagined.starts", "imagined.retain")
     elif job.rule == "evaluate" and job.evaluator == "episodes":
         yield from ("evaluate.batch_width", "evaluate.num_candidates", "compute.workers")
     elif job.rule == "evaluate":

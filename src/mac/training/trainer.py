@@ -24,6 +24,7 @@ from mac.training import checkpoint
 from mac.training.ahead import ahead
 from mac.training.capture import Captured
 from mac.training.device import recorder
+from mac.training.refresh import Draws, Refreshing
 from mac.training.update import Update, adam, learning_rate
 from mac.training.writers import Opener, writing
 from mac.types import Batch
@@ -111,15 +112,21 @@ class Trainer:
         self.step = Captured(self._step, recorder(settings.device))
         self.finite = torch.ones((), dtype=torch.bool, device=settings.device)  # all losses so far
         self.draws = self.update.draws(settings.batch_size)
+        self.refreshing = Refreshing(
+            self.parts,
+            lambda *what: self.moved(self.drawn(self.view, *what)),
+            self.noise,
+        )
         self.generator = torch.Generator(settings.device)
         self.state = _State()
         self.deadline = deadline or Deadline()
         self.saving_s = 0.0  # the longest save so far
 
-    def drawn(self, view: View, purpose: str, step: int) -> Batch:
-        """Batch of a step, in arrays of NumPy."""
+    def drawn(self, view: View, purpose: str, step: int, rows: int | None = None) -> Batch:
+        """Batch of a step, in arrays of NumPy; of the stage's size unless ``rows`` says."""
         s = self.settings
-        return view.at(step).sample(stream(s.seed, s.name, purpose, counter=step), s.batch_size)
+        generator = stream(s.seed, s.name, purpose, counter=step)
+        return view.at(step).sample(generator, rows or s.batch_size)
 
     def moved(self, batch: Batch) -> Batch:
         """Batch on the device."""
@@ -130,11 +137,11 @@ class Trainer:
         batch = self.moved(self.drawn(self.held_out, "held-out", 0))
         return batch, self.noise("held-out noise", 0)
 
-    def noise(self, purpose: str, step: int) -> dict[str, Tensor]:
-        """Noise of a step, on the device."""
-        s = self.settings
+    def noise(self, purpose: str, step: int, draws: Draws | None = None) -> dict[str, Tensor]:
+        """Noise of a step, on the device: an update's unless ``draws`` says."""
+        s, draws = self.settings, self.draws if draws is None else draws
         self.generator.manual_seed(torch_seed(s.seed, s.name, purpose, counter=step))
-        return {n: draw.sample(self.generator, s.device) for n, draw in self.draws.items()}
+        return {name: draw.sample(self.generator, s.device) for name, draw in draws.items()}
 
     def _step(self, batch: Batch, noise: Mapping[str, Tensor]) -> dict[str, Tensor]:
         metrics = self.update(batch, noise)
@@ -161,6 +168,7 @@ class Trainer:
             ) as write,
         ):
             for step, batch in enumerate(batches, self.state.step + 1):
+                self.refreshing.before(step)
                 self.optimiser.set_learning_rate(learning_rate(s.optimiser, step - 1, s.steps))
                 metrics = self.step(self.moved(batch), self.noise("noise", step - 1))
                 self.state.step = step
@@ -252,6 +260,7 @@ class Trainer:
         tensors = {
             **checkpoint.module_tensors(self.parts),
             **self.optimiser.tensors(),
+            **self.refreshing.tensors(),
             **self.state.best_tensors,
         }
         meta = {"step": self.state.step, "rows": self.state.rows, "best": self.state.best}
@@ -271,5 +280,6 @@ class Trainer:
             return
         checkpoint.load_modules(self.parts, tensors, self.resume)
         self.optimiser.load(tensors, self.resume)
+        self.refreshing.load(tensors, self.resume)
         best = {n: t for n, t in tensors.items() if n.startswith("best.")}
         self.state = _State(meta["step"], meta["rows"], meta["best"], best)

@@ -8,7 +8,8 @@ and ``only``; the ``fields`` of the batch and the ``draws`` of the noise; the ``
 ``forward`` adds to ``self.losses`` every further quantity under ``out/``, and ``acting`` those of
 the acting tests: what a file of the repository holds and neither gives is an error. Where tables do
 not suffice, override ``config``, ``batch``, ``noise``, ``readings``, ``differentiate`` (a group of
-``gradients``) or ``advance`` (an update); ``base.py`` says what each is given. Example: ``mac.py``.
+``gradients``), ``advance`` (an update) or ``prepare`` (the agent); ``base.py`` says what each is
+given. Example: ``mac.py``.
 """
 
 from __future__ import annotations

@@ -136,6 +136,9 @@ class Family:
         """Training noise by our names."""
         return {ours: case.draw(*theirs) for ours, theirs in self.draws.items()}
 
+    def prepare(self, case: Case, agent: Agent) -> None:
+        """Gives the agent what else the file holds, once its parameters are loaded."""
+
     def losses(self, agent: Agent, batch: Batch, noise: Tensors) -> Tensors:
         """All losses and metrics by the original's names, and ``total_loss``, the losses' sum."""
         losses = [loss for part in agent.parts.values() for loss in part.losses(batch, noise)]

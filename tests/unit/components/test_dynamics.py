@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mac.components.dynamics import GaussianEnsemble
+from mac.config.schema import GaussianEnsembleConfig
 from mac.nets.mlp import Init
 from mac.types import Batch, Spaces
 
@@ -12,7 +13,8 @@ ROWS, WIDTH, MEMBERS = 6, 3, 4
 
 @pytest.fixture
 def model():
-    model = GaussianEnsemble(Spaces(WIDTH, 0, 2), MEMBERS, (8, 8), Init(0)).double()
+    config = GaussianEnsembleConfig(members=MEMBERS, hidden_dims=(8, 8))
+    model = GaussianEnsemble(Spaces(WIDTH, 0, 2), config, Init(0)).double()
     generator = torch.Generator().manual_seed(0)
     with torch.no_grad():
         for parameter in model.parameters():
@@ -80,7 +82,7 @@ def test_likelihood(model, inputs):
     rest = dict.fromkeys(("rewards", "masks", "value_goals", "actor_goals"))
     batch = Batch(observations=observations, actions=actions, next_observations=following, **rest)
     (loss,) = model.losses(batch, {})
-    assert float(loss.value) == pytest.approx(total / (MEMBERS * ROWS))
+    assert loss.value.item() == pytest.approx(total / (MEMBERS * ROWS))
 
 
 def test_members_are_drawn_evenly_for_every_row_and_step(model):

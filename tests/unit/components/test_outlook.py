@@ -7,6 +7,7 @@ from mac.components.dynamics import GaussianEnsemble
 from mac.components.outcome import Outcome
 from mac.components.outlook import Outlook
 from mac.components.part import flat
+from mac.config.schema import GaussianEnsembleConfig
 from mac.losses.returns import averaged_returns
 from mac.nets.gaussian import DiagonalGaussian
 from mac.nets.mlp import Init, Scalar
@@ -25,7 +26,8 @@ def scene(request):
     """Networks with goals or without, states, goals, noise."""
     width = 2 if request.param == "goal" else 0
     spaces, init = Spaces(3, width, 2), Init(0)
-    model = GaussianEnsemble(spaces, 3, (8,), init).double()
+    config = GaussianEnsembleConfig(members=3, hidden_dims=(8,))
+    model = GaussianEnsemble(spaces, config, init).double()
     heads = Outcome(spaces, 1, (8,), init).double()
     critic = Scalar((3, width, 2), (8,), init.generator("critic")).double()
     actor = DiagonalGaussian((3, width), (8,), 2, init.generator("actor"), unit_std=True).double()
