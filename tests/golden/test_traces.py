@@ -122,7 +122,7 @@ def updates(job):
                 values = draw.standard_normal(parameter.shape) * 0.3
                 parameter.copy_(torch.from_numpy(np.asarray(values)))
 
-    def batch_of(purpose, counter, rows):
+    def batch_of(step, purpose, counter, rows):
         return Batch(
             observations=draw.standard_normal((rows, spaces.observation_dim)),
             actions=draw.uniform(-0.95, 0.95, (rows, n, spaces.action_dim)),
@@ -144,7 +144,7 @@ def updates(job):
     parts = {stage.name: agent.parts[stage.name] for stage in job.stage.members}
     Refreshing(parts, batch_of, noise_of).before(1)
     parts = list(parts.values())
-    update, batch = Update(parts, adam(parts, agent.config.optimiser)), batch_of("batch", 0, 6)
+    update, batch = Update(parts, adam(parts, agent.config.optimiser)), batch_of(0, "batch", 0, 6)
     noise = noise_of("noise", 0, update.draws(6))
     last = [update(batch, noise) for _ in range(4)][-1]
     return {key: chain.short(value) for key, value in last.items() if key.endswith("_loss")}

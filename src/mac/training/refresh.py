@@ -20,14 +20,14 @@ class Refreshing:
 
     Args:
         parts: by name.
-        batch: data on the device, by purpose, counter and number of rows.
+        batch: data on the device, by step from 0, purpose, counter and number of rows.
         noise: noise on the device, by purpose, counter and draws.
     """
 
     def __init__(
         self,
         parts: Mapping[str, Part],
-        batch: Callable[[str, int, int], Batch],
+        batch: Callable[[int, str, int, int], Batch],
         noise: Callable[[str, int, Draws], Mapping[str, Tensor]],
     ) -> None:
         self.batch, self.noise = batch, noise
@@ -42,14 +42,14 @@ class Refreshing:
         """All that is due right before update ``step``, counted from 1."""
         for name, part in self.keepers.items():
             for count in part.refreshes.due(step):
-                self.refresh(name, count)
+                self.refresh(name, count, step)
 
     @torch.no_grad()
-    def refresh(self, name: str, count: int) -> None:
-        """Refresh number ``count`` of one part: a function of its weights, of name and number."""
+    def refresh(self, name: str, count: int, step: int) -> None:
+        """Refresh number ``count`` of one part, which is a function of its weights and of these."""
         part = self.keepers[name]
         due = part.refreshes
-        batch = self.batch(f"refresh {name}", count, due.rows)
+        batch = self.batch(step - 1, f"refresh {name}", count, due.rows)
         part.refresh(batch, self.noise(f"refresh noise {name}", count, due.draws), count)
 
     def tensors(self) -> dict[str, Tensor]:

@@ -7,7 +7,6 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -114,7 +113,7 @@ class Trainer:
         self.draws = self.update.draws(settings.batch_size)
         self.refreshing = Refreshing(
             self.parts,
-            lambda *what: self.moved(self.drawn(self.view, *what)),
+            lambda step, *what: self.moved(self.drawn(self.view.at(step), *what)),
             self.noise,
         )
         self.generator = torch.Generator(settings.device)
@@ -122,11 +121,11 @@ class Trainer:
         self.deadline = deadline or Deadline()
         self.saving_s = 0.0  # the longest save so far
 
-    def drawn(self, view: View, purpose: str, step: int, rows: int | None = None) -> Batch:
-        """Batch of a step, in arrays of NumPy; of the stage's size unless ``rows`` says."""
+    def drawn(self, view: View, purpose: str, counter: int, rows: int | None = None) -> Batch:
+        """Batch number ``counter``, in arrays of NumPy; of the stage's size but for ``rows``."""
         s = self.settings
-        generator = stream(s.seed, s.name, purpose, counter=step)
-        return view.at(step).sample(generator, rows or s.batch_size)
+        generator = stream(s.seed, s.name, purpose, counter=counter)
+        return view.sample(generator, rows or s.batch_size)
 
     def moved(self, batch: Batch) -> Batch:
         """Batch on the device."""
@@ -155,7 +154,7 @@ class Trainer:
         s = self.settings
         self._restore()
         batches = ahead(
-            partial(self.drawn, self.view, "batch"),
+            lambda step: self.drawn(self.view.at(step), "batch", step),
             range(self.state.step, s.steps),
             enabled=s.device.type != "cpu",
         )
