@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import time
 from collections.abc import Sequence
@@ -9,8 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from mac.errors import DataError, MissingDataError, UnreachableError
-from mac.io import read_json, write_json
+from mac.errors import MissingDataError, UnreachableError
+from mac.io import atomic_write_text
 from mac.progress import progress
 
 ATTEMPTS = 5
@@ -23,8 +25,8 @@ def fetch(sources: Sequence[str], outputs: Sequence[Path], *, pause: float = PAU
     """Download every source that is not there yet.
 
     What has arrived waits in ``.<name>.part`` beside the output, together with the server's version
-    tag; a later call asks only for the rest, and starts afresh when the file has changed on the
-    server.
+    tag and the hash of each piece; a later call asks only for the rest, which begins at the first
+    piece that is damaged, and starts afresh when the file has changed on the server.
 
     Args:
         sources: addresses.
@@ -47,6 +49,7 @@ def _fetch(source: str, output: Path, pause: float) -> None:
 
     output.parent.mkdir(parents=True, exist_ok=True)
     part, tag = _part(output), _tag(output)
+    _keep_whole_pieces(part, tag)
     failures = 0
     while True:
         before = _bytes(part)
@@ -109,15 +112,19 @@ def _receive(source: str, output: Path) -> None:
         version = response.headers.get("ETag") or response.headers.get("Last-Modified")
         if version is not None and version.startswith("W/"):
             version = None
-        write_json(tag, {"source": source, "total": total, "version": version})
+        if not have:
+            server = {"source": source, "total": total, "version": version}
+            atomic_write_text(tag, json.dumps(server) + "\n")
         response.raw.enforce_content_length = False  # keep what came before a cut
         with (
             part.open("ab" if have else "wb") as handle,
+            tag.open("a", buffering=1) as pieces,
             progress(total or 0, "bytes", f"fetch {output.name}", have) as bar,
         ):
             try:
                 for piece in response.iter_content(PIECE_BYTES):
                     handle.write(piece)
+                    pieces.write(f"{_mark(piece)} {len(piece)}\n")
                     bar.update(len(piece))
             except requests.exceptions.ChunkedEncodingError as error:
                 raise requests.ConnectionError(error) from None
@@ -131,14 +138,36 @@ def _part(output: Path) -> Path:
 
 
 def _tag(output: Path) -> Path:
-    """What the server said of the file."""
+    """A line on what the server said of the file, then one on each piece that arrived."""
     return output.with_name(f".{output.name}.tag")
 
 
 def _read_tag(tag: Path) -> dict[str, Any]:
-    with suppress(DataError):
-        return read_json(tag)
+    with suppress(FileNotFoundError, ValueError):
+        return json.loads(tag.read_bytes().partition(b"\n")[0])
     return {}
+
+
+def _mark(piece: bytes) -> str:
+    return hashlib.sha256(piece).hexdigest()[:12]
+
+
+def _keep_whole_pieces(part: Path, tag: Path) -> None:
+    """Cut a part off at the first piece that is not the one that arrived."""
+    if not part.exists():
+        return
+    lines = tag.read_text(errors="replace").splitlines() if tag.exists() else []
+    kept, whole = lines[:1], 0
+    with part.open("r+b") as handle:
+        for line in lines[1:]:
+            mark, _, size = line.partition(" ")
+            piece = handle.read(int(size)) if size.isdecimal() else b""
+            if mark != _mark(piece):
+                break
+            kept.append(line)
+            whole += len(piece)
+        handle.truncate(whole)
+    atomic_write_text(tag, "".join(f"{line}\n" for line in kept))
 
 
 def _bytes(path: Path) -> int:

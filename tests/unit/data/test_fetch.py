@@ -1,5 +1,7 @@
 """Downloads from a real local server that can cut connections and change its mind."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -80,11 +82,39 @@ def test_a_server_without_ranges_or_tags_is_asked_for_all(server, output):
     assert [request.get("Range") for request in server.requests] == [None, None]
 
 
-def test_complete_part_is_taken(server, output):
-    stop_halfway(server, output)
-    output.with_name(".set.npz.part").write_bytes(CONTENT)
+def test_complete_part_is_taken(server, output, monkeypatch):
+    plain = Path.replace
+
+    def killed(self, target):
+        if target == output:
+            raise KeyboardInterrupt
+        return plain(self, target)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Path, "replace", killed)
+        fetch([server.url], [output])
+    assert output.with_name(".set.npz.part").read_bytes() == CONTENT
+    server.requests = []
     fetch([server.url], [output])
     only(output)
+    assert [request.get("Range") for request in server.requests] == [f"bytes={len(CONTENT)}-"]
+
+
+@pytest.mark.parametrize("name", [".set.npz.part", ".set.npz.tag"])
+@pytest.mark.parametrize("keep", [0, 0.3, 0.9])
+def test_damaged_pieces_are_fetched_again(server, output, name, keep):
+    """A byte is wrong from there on, or the file ends there."""
+    for cut in (True, False):
+        stop_halfway(server, output)
+        left = output.with_name(name)
+        content = left.read_bytes()
+        at = int(keep * len(content))
+        left.write_bytes(
+            content[:at] + (b"" if cut else bytes([content[at] ^ 1]) + content[at + 1 :])
+        )
+        fetch([server.url], [output])
+        only(output)
+        output.unlink()
 
 
 def test_overlong_part_is_thrown_away(server, output):
