@@ -43,7 +43,7 @@ GPU_PYTHON ?= $(VENV)/bin/python
 gpu-check:  ## tests, parity, smoke, training at the paper's size and speed on a GPU
 	@$(GPU_PYTHON) tests/gpu/check.py $(GPU_CHECK)
 
-torture: env  ## hundreds of kills, damaged files, full disks; outcomes go to results/torture
+torture: env  ## faults of every kind, hundreds of kills; outcomes go to results/torture
 	@$(IN_VENV) python -m tests.faults
 
 # Snakemake loads every plugin it finds at each start, so this one is not in EXTRAS: it takes over a second.

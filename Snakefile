@@ -14,7 +14,7 @@ localrules: fetch, aggregate, render
 
 rule all:
     input:
-        [path for final in PLAN.final.values() for path in final.outputs],
+        [path for name in PLAN.final for path in results_of(name)],
 
 
 include: "workflow/rules/data.smk"

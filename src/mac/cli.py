@@ -135,6 +135,7 @@ def _work(job: Any, *, whole: bool = True) -> Iterator[Any]:
     """A job, held against its doubles; see :func:`_attempt`."""
     from mac.failures import remembered
     from mac.gpus import claimed
+    from mac.io import not_ahead
     from mac.locks import alone
     from mac.planning.memory import exhausted
     from mac.planning.resources import gpus
@@ -145,6 +146,7 @@ def _work(job: Any, *, whole: bool = True) -> Iterator[Any]:
         Path("/proc/self/oom_score_adj").write_text("500")
     remedy = f"once the cause is mended, `mac clear {job.experiment}` lets the job try again"
     with ExitStack() as held:
+        held.callback(not_ahead, job.inputs)
         waited = held.enter_context(alone(job.lock))
         again = job.rule in STAMPED
         needed = [*map(Path, job.outputs), *([] if again else [job.directory / RECORD])]

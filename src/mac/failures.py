@@ -14,6 +14,7 @@ from typing import Any
 
 from mac.errors import DataError, MacError
 from mac.io import read_json, write_json
+from mac.seals import sealed, unsealed
 
 
 class RememberedError(MacError):
@@ -31,9 +32,9 @@ def remembered(path: Path, reads: Iterable[Path], *, remedy: str) -> Iterator[No
         remedy: what to do once the cause is mended.
     """
     reads = list(reads)
-    with suppress(DataError):  # absent, or torn by a crash
-        failure = read_json(path)
-        if isinstance(failure, dict) and failure.get("read") == _state(reads):
+    with suppress(DataError):  # absent, or damaged
+        failure = unsealed(read_json(path), path)
+        if failure.get("read") == _state(reads):
             raise RememberedError(failure["message"], remedy=remedy)
     path.unlink(missing_ok=True)
     try:
@@ -41,7 +42,7 @@ def remembered(path: Path, reads: Iterable[Path], *, remedy: str) -> Iterator[No
     except MacError as error:
         if error.permanent:
             with suppress(OSError):  # the message matters more than its memory
-                write_json(path, {"message": str(error), "read": _state(reads)})
+                write_json(path, sealed({"message": str(error), "read": _state(reads)}))
         raise
 
 

@@ -1,4 +1,4 @@
-"""Files: atomic writes, hashes, YAML and JSON, and the fingerprint of a plain value."""
+"""Files: atomic writes, times, hashes, YAML and JSON, and the fingerprint of a plain value."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,19 @@ def atomic_write_bytes(path: str | Path, content: bytes) -> None:
 def atomic_write_text(path: str | Path, content: str) -> None:
     """Write text (UTF-8, unchanged line ends) as :func:`atomic_write_bytes` does."""
     atomic_write_bytes(path, content.encode())
+
+
+def not_ahead(paths: Iterable[str | Path]) -> None:
+    """Give files whose time lies ahead, as after a clock was set back, the present one.
+
+    Snakemake fails every job with an input younger than its outputs, whatever it was told of the
+    ages of inputs.
+    """
+    now = time.time()
+    for path in map(Path, paths):
+        with suppress(OSError):  # absent, or another user's
+            if path.stat().st_mtime > now:
+                os.utime(path, (now, now))
 
 
 def sha256_file(path: str | Path) -> str:
@@ -116,15 +130,15 @@ def write_yaml(path: str | Path, content: Any) -> None:
     atomic_write_text(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100))
 
 
-def read_json(path: str | Path) -> Any:
-    """Value stored in a JSON file."""
+def read_json(path: str | Path, remedy: str | None = None) -> Any:
+    """Value stored in a JSON file; ``remedy`` is for where there is none."""
     path = Path(path)
     try:
         return json.loads(path.read_text())
     except FileNotFoundError:
-        raise DataError("no such file", file=path) from None
+        raise DataError("no such file", file=path, remedy=remedy) from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise DataError(f"not valid JSON ({error})", file=path) from None
+        raise DataError(f"not valid JSON ({error})", file=path, remedy=remedy) from None
 
 
 def write_json(path: str | Path, content: Any) -> None:

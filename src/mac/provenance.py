@@ -16,6 +16,7 @@ from typing import Any
 
 from mac.errors import ConfigError, DataError
 from mac.io import read_json, read_yaml, sha256_file, write_json, write_yaml
+from mac.seals import sealed, unsealed
 from mac.verified import is_file_of
 
 PACKAGES = ("mac-bench", "torch", "numpy", "ogbench", "mujoco", "gymnasium")
@@ -91,11 +92,9 @@ def check(*paths: Path, digest: Callable[[Path], str] = sha256_file) -> None:
     """
     known: dict[Path, Mapping[str, str]] = {}
     for path in map(Path, paths):
-        folder = path.parent
-        remedy = f"delete the folder {folder} and run it again: what is missing is made anew"
-        record = folder / RECORD
+        folder, record = path.parent, path.parent / RECORD
         if folder not in known:
-            known[folder] = _hashes(record, remedy) if record.is_file() else {}
+            known[folder] = read_record(record)["files"] if record.is_file() else {}
         expected = known[folder].get(path.name)
         if expected is None:
             continue
@@ -106,19 +105,29 @@ def check(*paths: Path, digest: Callable[[Path], str] = sha256_file) -> None:
                 file=path,
                 found=found[:12],
                 expected=expected[:12],
-                remedy=remedy,
+                remedy=_anew(folder),
             )
 
 
-def _hashes(record: Path, remedy: str) -> Mapping[str, str]:
-    """SHA-256 by name of the files that a record tells of."""
+def _anew(folder: Path) -> str:
+    return f"delete the folder {folder} and run it again: what is missing is made anew"
+
+
+def read_record(path: Path, remedy: str | None = None) -> dict[str, Any]:
+    """A record of origin; ``files`` holds SHA-256 by name.
+
+    Raises:
+        DataError: if it is damaged; ``remedy`` is then to delete its folder, unless given.
+    """
+    remedy = remedy or _anew(path.parent)
     try:
-        files = read_yaml(record).get("files")
+        content = read_yaml(path)
     except ConfigError:
-        files = None
-    if not isinstance(files, dict):
-        raise DataError("damaged record", file=record, key="files", remedy=remedy)
-    return files
+        content = {}
+    content = unsealed(content, path, remedy)
+    if not isinstance(content.get("files"), dict):
+        raise DataError("damaged record", file=path, key="files", remedy=remedy)
+    return content
 
 
 @contextmanager
@@ -167,22 +176,20 @@ def recorded(
         hours = {"gpu": spent["wall_seconds"] / HOUR_S}
     else:
         hours = {"cpu": spent["cpu_seconds"] / HOUR_S}
-    write_yaml(
-        path,
-        {
-            **content,
-            "read": read,
-            "files": files,
-            **known,
-            **spent,
-            "device_hours": {device: round(value, 6) for device, value in hours.items()},
-            "command": " ".join(sys.argv[1:]),
-            "python": platform.python_version(),
-            "packages": package_versions(),
-            "git": git_state(),
-            "hardware": hardware(),
-        },
-    )
+    record = {
+        **content,
+        "read": read,
+        "files": files,
+        **known,
+        **spent,
+        "device_hours": {device: round(value, 6) for device, value in hours.items()},
+        "command": " ".join(sys.argv[1:]),
+        "python": platform.python_version(),
+        "packages": package_versions(),
+        "git": git_state(),
+        "hardware": hardware(),
+    }
+    write_yaml(path, sealed(record))
     clock.forget()
 
 
@@ -194,7 +201,7 @@ class _Clock:
         self.before = {"wall_seconds": 0.0, "cpu_seconds": 0.0, "attempts": 0}
         if resume is not None and resume.exists():
             with suppress(DataError):
-                self.before = read_json(self.file)
+                self.before = unsealed(read_json(self.file), self.file)
         self.wall, self.cpu = time.monotonic(), self._cpu()
 
     @staticmethod
@@ -214,7 +221,7 @@ class _Clock:
     def keep(self) -> None:
         """Remember the time of an attempt that the next one goes on from."""
         if self.resume is not None and self.resume.exists():
-            write_json(self.file, self.spent())
+            write_json(self.file, sealed(self.spent()))
 
     def forget(self) -> None:
         """The work is done."""
@@ -249,7 +256,7 @@ def gather(
     found: dict[str, dict[str, Any]] = {}
     for folder, mark in sorted(artefacts.items()):
         if (path := root / folder / RECORD).is_file():
-            record = read_yaml(path)
+            record = read_record(path)
             facts = {key: record[key] for key in KEPT if key in record}
         else:
             facts = known().get(folder)

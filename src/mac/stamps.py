@@ -14,6 +14,7 @@ from typing import Any
 
 from mac.errors import DataError
 from mac.io import read_json, sha256_file, write_json
+from mac.seals import sealed, unsealed
 
 # Raised whenever the numbers (aggregate) or the look (render) of the same rows change. Part of the
 # stamps' fingerprints, so that committed results are rebuilt.
@@ -54,7 +55,7 @@ def write_stamp(
             Path(file).relative_to(folder).as_posix(): sha256_file(file) for file in sorted(files)
         },
     }
-    write_json(path, content)
+    write_json(path, sealed(content))
     withdraw(folder, rule, but=path)
     return path
 
@@ -88,6 +89,24 @@ def committed(folder: str | Path) -> Mapping[str, str]:
     return {}
 
 
+def _remedy(stamp: str | Path) -> str:
+    return f"restore it (git restore), or delete {stamp} to have it built anew"
+
+
+def read_stamp(path: str | Path) -> dict[str, Any]:
+    """Content of an existing stamp, whether the files beside it agree or not.
+
+    Raises:
+        DataError: if the stamp is unreadable or damaged.
+    """
+    path, remedy = Path(path), _remedy(path)
+    content = unsealed(read_json(path, remedy), path, remedy)
+    for key in ("evaluations", "files"):
+        if not isinstance(content.get(key), dict):
+            raise DataError("not a stamp", file=path, key=key, remedy=remedy)
+    return content
+
+
 def check_stamp(path: str | Path, but: Container[str] = ()) -> dict[str, Any]:
     """Compare the files beside an existing stamp with what it recorded; returns its content.
 
@@ -96,15 +115,11 @@ def check_stamp(path: str | Path, but: Container[str] = ()) -> dict[str, Any]:
     Raises:
         DataError: if the stamp is unreadable, or a file is missing or was changed since.
     """
-    path = Path(path)
-    remedy = f"restore it (git restore), or delete {path} to have it built anew"
-    content = read_json(path)
-    for key in ("evaluations", "files"):
-        if not isinstance(content, dict) or not isinstance(content.get(key), dict):
-            raise DataError("not a stamp", file=path, key=key, remedy=f"delete {path}")
+    path, remedy = Path(path), _remedy(path)
+    content = read_stamp(path)
     files = {k: v for k, v in content["files"].items() if k not in but}
     if not files:
-        raise DataError("not a stamp", file=path, key="files", remedy=f"delete {path}")
+        raise DataError("not a stamp", file=path, key="files", remedy=remedy)
     for name, expected in files.items():
         file = path.parents[1] / name
         if not file.is_file():

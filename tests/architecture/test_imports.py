@@ -9,7 +9,7 @@ import pytest
 from tests.architecture.source import Edge, edges, imports, modules
 
 BASE = {
-    *("types", "errors", "rng", "io", "progress", "provenance"),
+    *("types", "errors", "rng", "io", "progress", "seals", "provenance"),
     *("revisions", "stamps", "rows", "locks", "gpus", "failures", "stopping", "verified"),
 }
 # What each part of the package may import besides itself.
@@ -19,14 +19,15 @@ ALLOWED = {
     "rng": set(),
     "io": {"errors"},
     "progress": set(),
-    "provenance": {"errors", "io", "verified"},
+    "seals": {"errors", "io"},
+    "provenance": {"errors", "io", "seals", "verified"},
     "verified": {"errors", "io"},
     "revisions": {"errors"},
-    "stamps": {"errors", "io"},
+    "stamps": {"errors", "io", "seals"},
     "rows": {"io"},
     "locks": {"errors"},
     "gpus": {"locks"},
-    "failures": {"errors", "io"},
+    "failures": {"errors", "io", "seals"},
     "stopping": set(),
     "config": BASE,
     "envs": BASE,

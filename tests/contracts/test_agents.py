@@ -416,18 +416,30 @@ def test_stopping_and_going_on_equals_never_stopping_byte_for_byte(name, mode, s
         )
 
 
-@pytest.mark.parametrize("kept", [0, 0.5, None], ids=["emptied", "cut", "flipped"])
-def test_a_damaged_state_is_told_of_and_begun_anew(tmp_path, capfd, kept):
+def flipped_in_the_last_tensor(content):
+    return content[:-5] + bytes([content[-5] ^ 1]) + content[-4:]
+
+
+def another_step(content):
+    assert content.count(b'\\"step\\": 3}') == 1
+    return content.replace(b'\\"step\\": 3}', b'\\"step\\": 2}')
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        lambda content: b"",
+        lambda content: content[: len(content) // 2],
+        flipped_in_the_last_tensor,  # only the hash tells of these two
+        another_step,
+    ],
+)
+def test_a_damaged_state_is_told_of_and_begun_anew(tmp_path, capfd, damaged):
     make_trainer("mac", "reward", tmp_path / "whole").run()
     with pytest.raises(Interrupted):
         make_trainer("mac", "reward", tmp_path / "cut", Interrupting(3)).run()
     state = tmp_path / "cut" / "resume"
-    content = bytearray(state.read_bytes())
-    if kept is None:
-        content[-5] ^= 1  # in the last tensor: only its hash tells
-    else:
-        content = content[: int(len(content) * kept)]
-    state.write_bytes(content)
+    state.write_bytes(damaged(state.read_bytes()))
     make_trainer("mac", "reward", tmp_path / "cut").run()
     assert "starting afresh" in capfd.readouterr().err
     for file in ("checkpoint.safetensors", "metrics.csv"):

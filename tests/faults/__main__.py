@@ -12,17 +12,25 @@ from pathlib import Path
 from mac.io import write_json
 from mac.provenance import git_state, hardware, package_versions
 from tests.architecture.source import ROOT
+from tests.faults.clocks import clocks
+from tests.faults.controllers import controllers
+from tests.faults.damage import damage
 from tests.faults.disks import disks
 from tests.faults.kills import kills
-from tests.faults.lab import laboratory
+from tests.faults.lab import Outcome, laboratory
 from tests.faults.losses import losses
 from tests.faults.memory import memory
+from tests.faults.workflow import workflow
 
 SCENARIOS = {
     "kills": (kills, 200),
+    "damage": (damage, 150),
     "disks": (disks, 19),
     "losses": (losses, 6),
     "memory": (memory, 2),
+    "workflow": (workflow, 3),
+    "controllers": (controllers, 2),
+    "clocks": (clocks, 3),
 }
 FOLDER = ROOT / "results" / "torture"
 
@@ -34,7 +42,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     chosen = parser.parse_args()
     names = chosen.scenarios or list(SCENARIOS)
-    failed = 0
+    failed, total = 0, Outcome("in all")
     with (
         tempfile.TemporaryDirectory(prefix="torture-") as folder,
         laboratory(Path(folder), chosen.seed) as lab,
@@ -45,6 +53,7 @@ def main() -> int:
             outcome = scenario(lab, faults)
             outcome.seconds = round(time.monotonic() - began, 1)
             failed += not (outcome.passed or outcome.skipped)
+            total.add(outcome)
             print(outcome.line(), *outcome.failures, sep="\n  ", flush=True)
             write_json(
                 FOLDER / f"{name}.json",
@@ -57,6 +66,7 @@ def main() -> int:
                     "packages": package_versions(),
                 },
             )
+    print(total.line())
     return failed
 
 

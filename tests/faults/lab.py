@@ -37,9 +37,10 @@ def variant(agents: Mapping[str, Any], **values: Any) -> dict[str, Any]:
 
 
 EXPERIMENTS = {
-    "staged": variant({"mac": None, "flow_bc": None}),
+    "staged": {**variant({"mac": None, "flow_bc": None}), "diagnose": True},
     "joint": variant({"mac": None}, schedule="joint", data={"source": "fetch"}),
     "errors": variant({"model_error": None}, evaluate={"windows": 8, "horizon": 24}),
+    "plain": variant({"flow_bc": None}),  # the last one is what the real workflow runs
 }
 
 
@@ -80,6 +81,13 @@ class Outcome:
         wrong = sorted(name for name in names if found.get(name) != expected.get(name))
         self.different += len(wrong)
         self.failures += [f"different: {name}" for name in wrong]
+
+    def add(self, other: Outcome) -> None:
+        """Count another scenario's faults too."""
+        self.injected += other.injected
+        self.survived += other.survived
+        self.different += other.different
+        self.seconds += other.seconds
 
     @property
     def passed(self) -> bool:
@@ -207,11 +215,19 @@ class Lab:
         self.jobs = plan(self.project, *self.experiments)
         self.canonical = canonical(self.project)
 
+    def part(self, name: str) -> dict[str, bytes]:
+        """Canonical bytes of one experiment and of all that it rests on."""
+        jobs = plan(self.project, name)
+        return {k: v for job in jobs for k, v in self.bytes_of(self.project, job).items()}
+
     def bytes_of(self, project: Project, job: Job) -> dict[str, bytes]:
         """Canonical bytes that one job wrote."""
         folder = job.directory if job.rule not in ("aggregate", "render") else job.directory.parent
         names = {
-            "aggregate": ("episodes.parquet", "scores.csv", "summary.json", "model_error.csv"),
+            "aggregate": (
+                *("episodes.parquet", "scores.csv", "summary.json", "model_error.csv"),
+                *("diagnostics.json", "films/*"),
+            ),
             "render": ("table.md", "table.tex", "table.html", "table.csv", "figures/*"),
         }.get(job.rule, ("*",))
         root = project.folder / folder

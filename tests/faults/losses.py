@@ -22,6 +22,7 @@ from tests.faults.lab import (
 
 WILD = {"agent": "flow_bc", "set": {"behaviour.optimiser.learning_rate": 1e30}}
 CALM = {"agent": "flow_bc", "set": {"behaviour.hidden_dims": [8]}}
+TAME = {**WILD, "set": {"behaviour.optimiser.learning_rate": 1e-3}}
 MESSAGE = "behaviour: a loss is no longer finite by step"
 # Runs a command and tells whether torch was imported, which alone takes longer than a refusal may.
 PROBE = """
@@ -57,8 +58,7 @@ def losses(lab: Lab, faults: int) -> Outcome:
     outcome.count("tried after mac clear", _again(project, job, light=False))
     if (project.folder / job.failure).read_text() != first:
         outcome.failures.append("another message after mac clear")
-    tame = {**WILD, "set": {"behaviour.optimiser.learning_rate": 1e-3}}
-    for agents in ({"wild": tame, "calm": CALM}, {}):
+    for agents in ({"wild": TAME, "calm": CALM}, {}):
         compared(**agents)
         if failure := complete(project, name):
             outcome.failures.append(failure)

@@ -18,7 +18,7 @@ GREEDY = (
 )
 
 
-def _limit() -> None:
+def short_of_memory() -> None:
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + ROOM_BYTES
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -39,7 +39,7 @@ def memory(lab: Lab, faults: int) -> Outcome:
             (job, text)
             for job in plan(project, name)
             if job.label in ("greedy", "calm") and not done(project, job)
-            for code, text in [start(project, job, before=_limit).said()]
+            for code, text in [start(project, job, before=short_of_memory).said()]
             if code
         ]
         outcome.count(f"{agent} {key}", _wrong(project, failures, f"{key} ({value})"))

@@ -5,7 +5,7 @@ import pytest
 from tests.faults.__main__ import SCENARIOS
 from tests.faults.lab import laboratory, variant
 
-SHORT = {"kills": 8, "disks": 2, "losses": 3, "memory": 2}
+SHORT = {"kills": 8, "damage": 6, "disks": 2, "losses": 3, "memory": 2}
 
 
 @pytest.fixture(scope="module")

@@ -107,9 +107,25 @@ def test_modification_times_mean_nothing(finished, tmp_path):
     clone = finished.clone(tmp_path / "clone")
     clock = random.Random(0)
     for path in (clone.folder / "results").rglob("*"):
-        moment = time.time() - clock.uniform(0, 1e6)
+        moment = time.time() + clock.uniform(-1e6, 1e6)
         os.utime(path, (moment, moment))
     assert clone.planned("tiny") == {}
+    built = clone.folder / "results/tiny/built"
+    (rows,) = built.glob("aggregate-*.json")
+    os.utime(rows, (time.time() + 1e6,) * 2)  # what reads it must not fail for being older
+    for stamp in built.glob("render-*"):
+        stamp.unlink()
+    done = clone.snakemake("tiny")
+    assert done.returncode == 0, done.stdout
+    assert clone.planned("tiny") == {}
+
+
+def test_rows_that_nothing_vouches_for_are_made_again(finished, tmp_path):
+    """As the message on damaged ones says; the tables' own stamp is there and holds."""
+    clone = finished.clone(tmp_path / "clone")
+    (rows,) = clone.folder.glob("results/tiny/built/aggregate-*.json")
+    rows.unlink()
+    assert clone.planned("tiny") == {"aggregate": 1, "render": 1}
 
 
 def test_what_is_committed_is_enough(finished, tmp_path):

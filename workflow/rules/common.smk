@@ -109,11 +109,16 @@ def picture(experiment, name, path):
     return report(ancient(path), caption=caption, category=experiment, labels=labels)
 
 
+def results_of(experiment):
+    """What an experiment's results are: the stamps of its tables, and of the rows that they show."""
+    return [path for job in PLAN.results(experiment) for path in job.outputs]
+
+
 for _name, _final in PLAN.final.items():
 
     rule:
         name:
             _name
         input:
-            _final.outputs,
+            results_of(_name),
             [picture(_name, *shown_file) for shown_file in shown(_final).items()],

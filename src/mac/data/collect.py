@@ -20,7 +20,7 @@ import numpy as np
 from mac import rng
 from mac.envs.registry import Collector, EnvSpec, adapter
 from mac.errors import ConfigError, DataError, SystemFault
-from mac.io import atomic, read_json, write_json
+from mac.io import atomic, read_json, sha256_file, write_json
 from mac.progress import progress
 
 SPLITS = ("train", "val")
@@ -43,7 +43,8 @@ def collect(
 
     Every episode draws from its own stream (seed, environment, split, episode), so an episode's
     bytes do not depend on which process ran it or on what ran before. Finished episodes wait in
-    ``resume_dir``, which is removed at the end; an interrupted call goes on from them.
+    ``resume_dir``, which is removed at the end; an interrupted call goes on from those that are
+    what was written.
 
     Args:
         spec: the environment.
@@ -66,14 +67,18 @@ def collect(
     resume_dir = Path(resume_dir)
     _claim(resume_dir, spec, seed, episode_length)
     wanted = [(split, episode) for split in SPLITS for episode in range(counts[split])]
-    missing = [one for one in wanted if not _whole(_part(resume_dir, *one))]
+    parts = _finished(resume_dir)
+    missing = [one for one in wanted if one not in parts]
     with progress(
         len(wanted), "episodes", f"collect {spec.dataset} seed {seed}", len(wanted) - len(missing)
     ) as bar:
-        for _ in _episodes(spec, seed, episode_length, resume_dir, missing, workers):
+        for split, episode, part in _episodes(
+            spec, seed, episode_length, resume_dir, missing, workers
+        ):
+            parts[split, episode] = part
             bar.update()
     for split, path in zip(SPLITS, (out_train, out_val), strict=True):
-        _join([_part(resume_dir, split, episode) for episode in range(counts[split])], path)
+        _join([parts[split, episode] for episode in range(counts[split])], path)
     shutil.rmtree(resume_dir)
 
 
@@ -94,19 +99,21 @@ def _claim(resume_dir: Path, spec: EnvSpec, seed: int, episode_length: int) -> N
     write_json(path, identity)
 
 
-def _part(resume_dir: Path, split: str, episode: int) -> Path:
-    return resume_dir / f"{split}-{episode:06d}.npz"
+def _finished(resume_dir: Path) -> dict[tuple[str, int], Path]:
+    """Files of the finished episodes by split and number.
+
+    Their names end in their hashes: an archive's own checksums cover its arrays, not their names.
+    """
+    found = {}
+    for part in resume_dir.glob("*-*-*.npz"):
+        split, episode, mark = part.stem.split("-")
+        if mark == _mark(part):
+            found[split, int(episode)] = part
+    return found
 
 
-def _whole(part: Path) -> bool:
-    """Whether an episode is there and undamaged, by the checksums of the archive."""
-    if not part.exists():
-        return False
-    try:
-        with zipfile.ZipFile(part) as archive:
-            return archive.testzip() is None
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError):
-        return False
+def _mark(part: Path) -> str:
+    return sha256_file(part)[:12]
 
 
 def _episodes(
@@ -116,8 +123,8 @@ def _episodes(
     resume_dir: Path,
     missing: list[tuple[str, int]],
     workers: int,
-) -> Iterator[None]:
-    """Collect the missing episodes, yielding once for each."""
+) -> Iterator[tuple[str, int, Path]]:
+    """Collect the missing episodes; yields split, number and file of each."""
     jobs = [(spec, seed, split, episode, length, resume_dir) for split, episode in missing]
     if workers == 1 or len(jobs) <= 1:
         for job in jobs:
@@ -149,12 +156,20 @@ def _follow_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _one(spec: EnvSpec, seed: int, split: str, episode: int, length: int, resume_dir: Path) -> None:
+def _one(
+    spec: EnvSpec, seed: int, split: str, episode: int, length: int, resume_dir: Path
+) -> tuple[str, int, Path]:
     """Collect one episode into its file."""
     if spec not in _collectors:
         _collectors[spec] = adapter(spec).collector(spec)
     stream = rng.stream(seed, "collect", spec.name, split, counter=episode)
-    write_npz(_part(resume_dir, split, episode), _collectors[spec].episode(stream, length))
+    written = resume_dir / f"{split}-{episode:06d}.npz"
+    write_npz(written, _collectors[spec].episode(stream, length))
+    return (
+        split,
+        episode,
+        written.rename(written.with_stem(f"{split}-{episode:06d}-{_mark(written)}")),
+    )
 
 
 def _join(parts: list[Path], path: Path) -> None:

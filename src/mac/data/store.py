@@ -83,6 +83,7 @@ class Store:
             raise MissingDataError(
                 "no built data set here", file=directory, remedy="run `mac data build`"
             )
+        check(path)
         manifest = read_json(path)
         if manifest.get("format") != FORMAT:
             raise DataError(

@@ -115,7 +115,7 @@ def unfinished(plan: Plan) -> list[Job]:
     What an existing stamp or checkpoint was made from is not asked for again, nor are evaluations
     whose rows are committed.
     """
-    wanted, todo = [*plan.final.values()], {}
+    wanted, todo = [job for name in plan.final for job in plan.results(name)], {}
     while wanted:
         job = wanted.pop()
         if job.outputs[0] not in todo and not all(Path(path).exists() for path in job.outputs):

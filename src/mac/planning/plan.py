@@ -322,6 +322,11 @@ class Plan:
         """Environments left out because their data cannot be had, and why."""
         return {k: v for e in self.experiments.values() for k, v in e.unavailable.items()}
 
+    def results(self, name: str) -> list[Job]:
+        """The jobs that make an experiment's results: its tables, and the rows that they show."""
+        final = self.final[name]
+        return [*final.upstream.values(), final]
+
     def writer(self, path: str | Path) -> Job:
         """The job whose first declared output is ``path``."""
         path = Path(path)

@@ -61,8 +61,8 @@ def render(folder: str | Path, config: RenderConfig, *, fingerprint: str) -> lis
         DataError: if the summary or the rows are missing or were changed since.
     """
     folder = Path(folder)
+    evaluations = _evaluations(folder)
     summary = read_summary(folder)
-    evaluations = _evaluations(folder, summary)
     claims = load(config.paper) if config.paper else None
     if summary["missing"]:
         withdraw(folder, "render")
@@ -115,20 +115,17 @@ def render(folder: str | Path, config: RenderConfig, *, fingerprint: str) -> lis
     return files
 
 
-def _evaluations(folder: Path, summary: dict[str, Any]) -> dict[str, str]:
+def _evaluations(folder: Path) -> dict[str, str]:
     """Hashes of the evaluations behind the summary, from its stamp, which must still hold."""
     stamps = sorted((folder / "built").glob("aggregate-*.json"))
-    if summary["missing"]:
-        return {}
     if len(stamps) != 1:
         raise DataError(
             "needs exactly one stamp of aggregate",
             file=folder / "built",
             found=len(stamps),
-            remedy=f"run `mac aggregate {summary['experiment']}` again",
+            remedy=f"run `mac aggregate {folder.name}` again",
         )
-    check_stamp(stamps[0])
-    return read_json(stamps[0])["evaluations"]
+    return check_stamp(stamps[0])["evaluations"]
 
 
 def _rows(folder: Path, summary: dict[str, Any]) -> pd.DataFrame:

@@ -19,6 +19,7 @@ from mac.errors import DataError, MacError
 from mac.io import read_json
 from mac.revisions import Tree
 from mac.rows import EPISODES, KEYS
+from mac.seals import unsealed
 from mac.stats.rows import parse_errors
 from mac.stats.scores import by_episode, cells, reported
 
@@ -102,7 +103,8 @@ def read_results(tree: Tree, experiment: str) -> Results:
     """
     folder = f"{RESULTS}/{experiment}"
     stamps = [
-        _json(tree, path, tree.read(path)) for path in tree.glob(f"{folder}/built/aggregate-*.json")
+        unsealed(_json(tree, path, tree.read(path)), _named(tree, path))
+        for path in tree.glob(f"{folder}/built/aggregate-*.json")
     ]
 
     def read(name: str) -> bytes:
@@ -142,9 +144,10 @@ def read_results(tree: Tree, experiment: str) -> Results:
 def read_summary(folder: str | Path) -> dict[str, Any]:
     """``summary.json`` of an experiment's folder, as aggregation wrote it."""
     path = Path(folder) / "summary.json"
-    summary = read_json(path)
+    remedy = "run `mac aggregate` again"
+    summary = read_json(path, remedy)
     if not isinstance(summary, dict) or not {"agents", "labels", "environments"} <= set(summary):
-        raise DataError("not a summary", file=path, remedy="run `mac aggregate` again")
+        raise DataError("not a summary", file=path, remedy=remedy)
     return summary
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from mac.errors import DataError
 from mac.io import atomic_write_bytes, read_json, sha256_file, write_json
+from mac.provenance import check
 from mac.stats.source import Source
 
 DIAGNOSES = "diagnostics.json"
@@ -48,9 +49,11 @@ class Diagnoses:
 
     def _take(self, file: Path, path: str, label: str) -> None:
         """A diagnosis as its job wrote it."""
+        check(file)
         entry = read_json(file)
         for one in entry["films"]:
             if one["file"] is not None:
+                check(file.parent / one["file"])
                 content = (file.parent / one["file"]).read_bytes()
                 one["file"] = f"{FILMS}/{one['task']}-{entry['fingerprint']}.webp"
                 self.films[one["file"]] = content

@@ -17,10 +17,10 @@ from typing import Any
 import pandas as pd
 
 from mac.errors import DataError
-from mac.io import read_json, read_yaml, sha256_file
-from mac.provenance import RECORD, has_commit
+from mac.io import read_json, sha256_file
+from mac.provenance import RECORD, has_commit, read_record
 from mac.rows import KEYS
-from mac.stamps import check_stamp
+from mac.stamps import check_stamp, read_stamp
 from mac.stats.absent import advice
 from mac.stats.committed import read_summary
 from mac.stats.names import meant, short_task
@@ -123,8 +123,8 @@ class _Chain:
                 yield Link(rule, str(self.folder / "built"), BROKEN, detail)
                 continue
             path = str(self.folder / "built" / stamps[0].name)
-            content = read_json(stamps[0])  # what it says leads on, whether its files agree or not
-            evaluations[rule] = content.get("evaluations", {})
+            content = read_stamp(stamps[0])  # it leads on, whether its files agree or not
+            evaluations[rule] = content["evaluations"]
             try:
                 check_stamp(stamps[0])
                 yield Link(rule, path, OK, f"{len(content['files'])} files: {what}")
@@ -132,20 +132,25 @@ class _Chain:
                 yield Link(rule, path, BROKEN, str(error))
             record = stamps[0].with_suffix(f".{RECORD}")
             if record.is_file():
-                yield from self._record(f"{rule} record", record, read_yaml(record))
+                yield from self._record(f"{rule} record", record, stamps[0])
         if len(evaluations) == 2 and evaluations["render"] != evaluations["aggregate"]:
             detail = "the tables were made from other rows than those beside them"
             yield Link("render", str(self.folder), BROKEN, detail)
         return evaluations.get("aggregate", {})
 
-    def _record(self, name: str, path: Path, record: Mapping[str, Any]) -> Iterator[Link]:
-        """A record of origin and the files beside it."""
+    def _record(self, name: str, path: Path, stamp: Path) -> Iterator[Link]:
+        """The record of origin of a stamp, and the files that it tells of."""
+        shown = path.relative_to(self.root).as_posix()
+        try:
+            record = read_record(path, f"delete {stamp} to have it built anew")
+        except DataError as error:
+            yield Link(name, shown, BROKEN, str(error))
+            return
         wrong = [
             file
-            for file, mark in record.get("files", {}).items()
+            for file, mark in record["files"].items()
             if not (path.parent / file).is_file() or self.sha256(path.parent / file) != mark
         ]
-        shown = path.relative_to(self.root).as_posix()
         if wrong:
             yield Link(name, shown, BROKEN, f"{', '.join(wrong)} is not what it records")
         else:
@@ -258,7 +263,10 @@ class _Chain:
                 return Link(name, folder, BROKEN, detail)
         if not (place / RECORD).is_file():
             return Link(name, folder, BROKEN, f"{RECORD} is missing")
-        record = read_yaml(place / RECORD)
+        try:
+            record = read_record(place / RECORD)
+        except DataError as error:
+            return Link(name, folder, BROKEN, str(error))
         for key in ("fingerprint", "inputs", "files"):
             if record.get(key) != run.get(key):
                 return Link(name, folder, BROKEN, f"{RECORD} and runs.json disagree on {key}")

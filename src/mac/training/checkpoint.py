@@ -22,9 +22,12 @@ _META = "mac"  # a single key: safetensors keeps several in no fixed order
 
 def save(path: Path, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
     """Write tensors and JSON-compatible metadata atomically."""
+    atomic_write_bytes(path, _bytes(tensors, meta))
+
+
+def _bytes(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> bytes:
     content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    text = json.dumps(meta, sort_keys=True)
-    atomic_write_bytes(path, safetensors.torch.save(content, {_META: text}))
+    return safetensors.torch.save(content, {_META: json.dumps(meta, sort_keys=True)})
 
 
 def load(
@@ -48,10 +51,9 @@ def load(
         ) from None
 
 
-def digest(tensors: Mapping[str, Tensor]) -> str:
-    """Hexadecimal SHA-256 of names and values, by which a file with a flipped bit is told."""
-    content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    return hashlib.sha256(safetensors.torch.save(content)).hexdigest()
+def digest(tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> str:
+    """Hexadecimal SHA-256 of the file with this content, which tells a damaged one."""
+    return hashlib.sha256(_bytes(tensors, meta)).hexdigest()
 
 
 def module_tensors(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:

@@ -264,7 +264,7 @@ class Trainer:
         }
         meta = {"step": self.state.step, "rows": self.state.rows, "best": self.state.best}
         # Unlike an output, the state has no record of its bytes.
-        checkpoint.save(self.resume, tensors, meta | {"digest": checkpoint.digest(tensors)})
+        checkpoint.save(self.resume, tensors, meta | {"digest": checkpoint.digest(tensors, meta)})
         self.saving_s = max(self.saving_s, time.monotonic() - start)
 
     def _restore(self) -> None:
@@ -272,7 +272,7 @@ class Trainer:
             return
         try:
             tensors, meta = checkpoint.load(self.resume, self.settings.device)
-            if meta.get("digest") != checkpoint.digest(tensors):
+            if meta.pop("digest", None) != checkpoint.digest(tensors, meta):
                 raise CheckpointError("damaged or changed", file=self.resume)
         except CheckpointError as error:
             print(f"starting afresh: {error}", file=sys.stderr, flush=True)

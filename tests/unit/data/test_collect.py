@@ -176,7 +176,7 @@ def start_slow(folder, workers):
         env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'src'}"},
     )
     patience = time.monotonic() + 60
-    while len(list((folder / "resume").glob("train-*.npz"))) < 3:
+    while len(list((folder / "resume").glob("train-*-*.npz"))) < 3:
         assert process.poll() is None and time.monotonic() < patience
         time.sleep(0.02)
     return process
@@ -209,7 +209,7 @@ def test_killed_collection_goes_on(tmp_path, monkeypatch, workers, number):
         assert time.monotonic() < patience
         time.sleep(0.02)
     assert not (killed / "train.npz").exists()
-    kept = set((killed / "resume").glob("train-*.npz"))
+    kept = set((killed / "resume").glob("train-*-*.npz"))
     assert 3 <= len(kept) < 50
 
     written = []
@@ -238,11 +238,11 @@ def test_leftovers_of_another_collection_are_not_used(tmp_path, monkeypatch):
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(toy.PlaceCollector, "episode", interrupted)
         gather(left)
-    assert len(list((left / "resume").glob("train-*.npz"))) == 2
+    assert len(list((left / "resume").glob("train-*-*.npz"))) == 2
     assert gather(left, seed=1) == gather(other, seed=1)
 
 
-@pytest.mark.parametrize("file", ["train-000001.npz", "identity.json"])
+@pytest.mark.parametrize("file", ["train-000001-*.npz", "identity.json"])
 @pytest.mark.parametrize("damage", [b"", b"PK", None])
 def test_damaged_leftovers_are_collected_again(tmp_path, monkeypatch, file, damage):
     plain, left, whole = toy.PlaceCollector.episode, tmp_path / "left", tmp_path / "whole"
@@ -259,7 +259,7 @@ def test_damaged_leftovers_are_collected_again(tmp_path, monkeypatch, file, dama
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(toy.PlaceCollector, "episode", interrupted)
         gather(left)
-    path = left / "resume" / file
+    (path,) = (left / "resume").glob(file)
     content = path.read_bytes()
     middle = len(content) // 2
     flipped = content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]

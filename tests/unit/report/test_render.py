@@ -228,7 +228,7 @@ def test_files_changed_since_aggregation_are_not_rendered(tmp_path):
 
 
 def test_without_aggregation_there_is_nothing_to_render(tmp_path):
-    with pytest.raises(DataError, match=r"summary\.json: no such file"):
+    with pytest.raises(DataError, match=r"needs exactly one stamp of aggregate"):
         rendered(tmp_path)
     folder = built(tmp_path, RATES, seeds=1)
     (folder / "built/aggregate-rows.json").unlink()

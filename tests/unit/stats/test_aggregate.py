@@ -188,12 +188,13 @@ def test_what_is_known_of_the_runs_is_kept_and_stamped(tmp_path, runs):
     facts = {"rule": "evaluate", "seed": 0, "wall_seconds": 1.5, "files": {}}
     record = {**facts, "config": {"steps": 3}}
     write_yaml(tmp_path / folder / "run.yaml", record)
-    write_yaml(tmp_path / "data/stores/cube-2/run.yaml", {"rule": "build", "data": "ab"})
+    store = {"rule": "build", "files": {}, "data": "ab"}
+    write_yaml(tmp_path / "data/stores/cube-2/run.yaml", store)
     artefacts = {folder: "1", "data/stores/cube-2": "2", "results/stages/lost": "3"}
     files = run_aggregate(tmp_path, runs, artefacts=artefacts)
     known = read_json(tmp_path / "results/x/runs.json")
     assert known[folder] == {**facts, "fingerprint": "1"}
-    assert known["data/stores/cube-2"] == {"rule": "build", "data": "ab", "fingerprint": "2"}
+    assert known["data/stores/cube-2"] == {**store, "fingerprint": "2"}
     assert len(known) == 2
     assert "runs.json" in read_json(files[-1])["files"]
     assert "runs.json" not in [file.name for file in run_aggregate(tmp_path, runs)]

@@ -62,7 +62,7 @@ def version(
                     write_yaml(root / folder / "run.yaml", record("evaluate", seed, mark, inputs))
     if records:
         folder = f"data/stores/{environment}-play-{store}"
-        write_yaml(root / folder / "run.yaml", {"rule": "build", "data": data})
+        write_yaml(root / folder / "run.yaml", {"rule": "build", "data": data, "files": {}})
         artefacts[folder] = store
     aggregate(
         runs,
@@ -81,7 +81,10 @@ def error_version(
 ):
     """Write an experiment of prediction errors; ``scales`` maps label to (chunk length, scale)."""
     runs, artefacts, task = [], {f"data/stores/scene-play-{store}": store}, "scene-play"
-    write_yaml(root / f"data/stores/scene-play-{store}/run.yaml", {"rule": "build", "data": data})
+    write_yaml(
+        root / f"data/stores/scene-play-{store}/run.yaml",
+        {"rule": "build", "data": data, "files": {}},
+    )
     for label, (length, scale) in scales.items():
         for seed in range(seeds):
             run = make_run(label, task, seed, environment="scene", evaluator="model_error")
