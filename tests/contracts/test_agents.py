@@ -201,14 +201,14 @@ def batch_and_noise(agent, update):
     """Inputs of an update, after the refreshes that are due before the first one."""
     view, generator = View().of(agent), torch.Generator().manual_seed(0)
 
-    def rows(purpose, counter, count):
+    def rows(step, purpose, counter, count):
         return view.sample(stream(0, purpose, counter=counter), count).map(torch.from_numpy)
 
     def noise(purpose, counter, draws):
         return {n: draw.sample(generator, torch.device("cpu")) for n, draw in draws.items()}
 
     Refreshing(agent.parts, rows, noise).before(1)
-    return rows("test", 0, 8), noise("test", 0, update.draws(8))
+    return rows(0, "test", 0, 8), noise("test", 0, update.draws(8))
 
 
 # Modules through which another module's loss passes without training them: nothing but the loss's

@@ -29,6 +29,7 @@ ENVIRONMENT = {
     "simulator": "toy",
 }
 SMALL = {
+    "data.source": "collect",
     "steps": 6,
     "batch_size": 8,
     "chunk_length": 3,

@@ -13,7 +13,7 @@ from mac.data.normalize import Normalizer
 from mac.data.store import Split
 from mac.data.views import VIEWS
 from mac.nets.mlp import Init
-from mac.planning.experiment import AgentFile, _read, find
+from mac.planning.experiment import AgentFile, find, read_config
 from mac.rng import stream
 from mac.training.update import Update, adam
 from mac.types import Spaces
@@ -49,7 +49,7 @@ def make(name, values):
     cls, path = registry()[name], find("agents", name)
     layers = [
         Layer.of("built in", {"agent": name, "mode": "goal"}),
-        Layer.of(str(path), _read(path, AgentFile).set),
+        Layer.of(str(path), read_config(path, AgentFile).set),
         Layer.of("test", values),
     ]
     return cls(resolve(layers, cls.Config).config, Spaces(1, 1, 1), Init(0))

@@ -97,10 +97,10 @@ def test_the_correction_changes_no_value():
 
 
 def test_leq_fixed_is_leq_with_the_correction():
-    from mac.planning.experiment import AgentFile, _read, find
+    from mac.planning.experiment import AgentFile, find, read_config
 
     path = find("agents", "leq_fixed")
-    assert _read(path, AgentFile).set == {"corrected_critic": True}
+    assert read_config(path, AgentFile).set == {"corrected_critic": True}
 
 
 @pytest.mark.parametrize(("corrected", "axes"), [(False, 3), (True, 2)])
