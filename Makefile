@@ -54,7 +54,7 @@ $(VENV)/.slurm: $(VENV)/.installed
 slurm-smoke: $(VENV)/.slurm  ## run the chain on a real Slurm on this machine (needs root; MAC_SKIP_SLURM=1 leaves it out)
 	@$(IN_VENV) python -m tests.slurm smoke $(SLURM)
 
-slurm-test: $(VENV)/.slurm  ## the same, and what goes wrong on clusters (half an hour)
+slurm-test: $(VENV)/.slurm  ## the same, and what goes wrong on clusters (ten minutes)
 	@$(IN_VENV) python -m tests.slurm all --out results/slurm/scenarios.md
 
 lint: env  ## check the style of the code
