@@ -27,7 +27,7 @@ def slow_average(network, updates, decay, every, start):
     return own
 
 
-def make(decay=0.9, every=3, start=7):
+def make(decay=0.9, every=3, start=6):
     network = nn.Linear(3, 2).double()
     return network, MovingAverage(network, decay, every, start)
 
@@ -38,7 +38,7 @@ def test_it_equals_the_originals_loop_after_any_number_of_updates():
     for updates in range(1, 31):
         train(network, updates - 1)
         average.follow()
-        slow = slow_average(first, updates, 0.9, 3, 7)
+        slow = slow_average(first, updates, 0.9, 3, 6)
         for found, expected in zip(average.average.parameters(), slow, strict=True):
             torch.testing.assert_close(found, expected)
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from mac.components.planner import Planner
+from mac.losses.diffusion import sample
 from mac.nets.mlp import Init
 from mac.types import HierarchyBatch, PlanBatch
 
@@ -59,6 +60,11 @@ def test_samples_begin_and_end_where_they_are_told_and_use_the_average(goal_dim)
         rows = planner.sample(starts, ends, noise)
         assert torch.equal(rows[:, 0, planner.observations], starts)
         assert torch.equal(rows[:, -1, -(goal_dim or STATE) :], ends)
+        values = torch.zeros_like(rows)
+        values[:, planner.known] = rows[:, planner.known]
+        by_step = [noise[:, number] for number in range(5)]
+        same = sample(planner.average, planner.schedule, values, planner.known, by_step)
+        assert torch.equal(rows, same)
         free = rows[:, ~planner.known]
         assert free.abs().max() <= 1.0  # the last step takes the clipped prediction
         alone = planner.sample(starts[2:3], ends[2:3], noise[2:3])

@@ -199,6 +199,19 @@ def test_sampling_equals_a_loop_over_entries(clip, guide):
                 assert found[b, h, d].item() == pytest.approx(x, rel=1e-9, abs=1e-12)
 
 
+def test_a_network_sees_what_is_known_at_every_step():
+    values, noise, seen = normal(2, 3, 2), normal(4, 2, 3, 2, seed=1), []
+
+    def network(x, k):
+        seen.append(x)
+        return 0.5 * x
+
+    sample(network, Schedule.cosine(4), values, KNOWN, noise)
+    sample(network, Schedule.cosine(4), values, KNOWN, noise, guides=[lambda x, k: x + 1])
+    assert len(seen) == 8
+    assert all(torch.equal(x[:, KNOWN], values[:, KNOWN]) for x in seen)
+
+
 def test_the_best_denoiser_of_a_normal_distribution_samples_it():
     """Known answer: x_0 ~ N(m, s²), whose E[x_0 given x_k] is linear in x_k."""
     schedule, m, s = Schedule.cosine(200), 0.4, 0.2
