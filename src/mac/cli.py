@@ -493,24 +493,32 @@ def bench() -> None:
 
 
 @bench.command("train")
+@click.option("--agent", default="mac", show_default=True, help="mac, or an agent of one stage")
 @click.option("--size", type=click.Choice(["quick", "paper"]), default="quick", show_default=True)
 @click.option("--rounds", type=click.IntRange(min=1), default=None, help="rounds of measurement")
 @click.option("--device", default="cpu", show_default=True, help="cpu, or cuda and its number")
 @click.option("--json", "as_json", is_flag=True, help="print nothing but JSON")
-def bench_train(size: str, rounds: int | None, device: str, as_json: bool) -> None:
-    """Cost of one MAC update and of its matrix products alone.
+def bench_train(agent: str, size: str, rounds: int | None, device: str, as_json: bool) -> None:
+    """Cost of one update: of MAC beside its matrix products alone, or of another agent.
 
-    On a CPU in CPU-seconds, stage by stage; on a GPU in milliseconds, launched and replayed.
+    Of MAC on a CPU in CPU-seconds, stage by stage; on a GPU in milliseconds, launched and replayed.
+    Of an agent that makes something anew between updates (mopo, mobile) the cost of that too, and
+    its share. On a CPU the size quick is meant, smaller than the paper's.
     """
-    from mac.bench import gpu, train
+    from mac.bench import baseline, gpu, train
     from mac.training.device import choose_device
 
     where = choose_device(device)
-    result = train.measure(size, rounds) if device == "cpu" else gpu.measure(size, rounds, where)
+    if agent != "mac":
+        kind, result = baseline, baseline.measure(agent, size, rounds, where)
+    elif device == "cpu":
+        kind, result = train, train.measure(size, rounds)
+    else:
+        kind, result = gpu, gpu.measure(size, rounds, where)
     if as_json:
         click.echo(json.dumps(result, indent=2, sort_keys=True))
     else:
-        click.echo("\n".join((train if device == "cpu" else gpu).lines(result)))
+        click.echo("\n".join(kind.lines(result)))
 
 
 @bench.command("data")

@@ -40,9 +40,9 @@ SMALL = {
     "behaviour": {"hidden_dims": [8], "flow_steps": 2},
     "value": {"hidden_dims": [8], "critic_hidden_dims": [8], "rollout_length": 2},
     "actor": {"hidden_dims": [8], "flow_steps": 2, "diffusion_steps": 2, "time_dims": [4, 4, 4]},
-    "rollout_length": 2,
+    "rollout_length": 10,
     "dynamics.hidden_dims": [8],
-    "imagined": {"batch_size": 6, "rollout_length": 2, "starts": 5, "retain": 2, "every": 2},
+    "imagined": {"batch_size": 8, "rollout_length": 2, "starts": 5, "retain": 2, "every": 2},
     "evaluate.num_candidates": 3,
     **{level: PLANNER for level in ("plan", "high", "low")},
     "evaluate.execute_length": 1,
@@ -200,12 +200,15 @@ class View:
 def batch_and_noise(agent, update):
     """Inputs of an update, after the refreshes that are due before the first one."""
     view, generator = View().of(agent), torch.Generator().manual_seed(0)
+    dtype = next(iter(parameters(agent).values())).dtype
 
     def rows(step, purpose, counter, count):
-        return view.sample(stream(0, purpose, counter=counter), count).map(torch.from_numpy)
+        batch = view.sample(stream(0, purpose, counter=counter), count)
+        return batch.map(lambda array: torch.from_numpy(array).to(dtype))
 
     def noise(purpose, counter, draws):
-        return {n: draw.sample(generator, torch.device("cpu")) for n, draw in draws.items()}
+        found = {n: draw.sample(generator, torch.device("cpu")) for n, draw in draws.items()}
+        return {n: x.to(dtype) if x.is_floating_point() else x for n, x in found.items()}
 
     Refreshing(agent.parts, rows, noise).before(1)
     return rows(0, "test", 0, 8), noise("test", 0, update.draws(8))

@@ -6,7 +6,6 @@ import pytest
 from torch.utils.flop_counter import FlopCounterMode
 
 from mac.agents.base import registry
-from mac.config.load import sections
 from mac.nets import dense
 from mac.planning.work import gflop
 from mac.planning.work import update as products
@@ -29,8 +28,6 @@ def test_an_update_computes_about_what_its_stage_declares(name, mode, monkeypatc
     monkeypatch.setattr(dense, "_fused", lambda x: False)
     (stage,) = registry()[name].stages
     wide = {f"{section}.hidden_dims": WIDTHS for section in stage.networks}
-    length = sections(registry()[name].Config).get("rollout_length")
-    wide |= {"rollout_length": length} if length else {}  # what is declared is for the usual one
     agent = build(name, mode, **wide)
     parts = list(agent.parts.values())
     update = Update(parts, adam(parts, OPTIMISER))

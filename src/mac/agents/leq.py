@@ -68,7 +68,7 @@ class LEQ(Agent):
             *("expectile", "model_ratio", "corrected_critic", "corrected_members"),
             view="transitions",
             # at H = 10: both rollouts, one of them with its gradient, and the batch itself
-            networks={"model": (7, 231), "heads": (2, 56), "value": (2, 46), "actor": (1, 45)},
+            networks={"model": (7, 231), "heads": (2, 56), "value": (2, 48), "actor": (1, 66)},
         ),
     )
     acts_with = ("agent",)

@@ -22,7 +22,8 @@ from mac.types import Batch, Record, Spaces
 if TYPE_CHECKING:
     from mac.config.schema import ImaginedConfig
 
-BLOCK_ROWS = 4096  # rolled out at once: the members' activations take memory
+# Rolled out at once: a processor's cache, or else memory, must hold all members' activations.
+BLOCK_ROWS = {"cpu": 1024, "cuda": 8192}
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,9 @@ class ModelBuffer(Part):
 
     def refresh(self, batch: Batch, noise: Noise, count: int) -> None:
         """Replace the oldest rollouts by others from the states of a batch."""
-        slot = count % self.config.retain
-        for first in range(0, len(batch.observations), BLOCK_ROWS):
-            rows = slice(first, first + BLOCK_ROWS)
+        slot, block = count % self.config.retain, BLOCK_ROWS[batch.observations.device.type]
+        for first in range(0, len(batch.observations), block):
+            rows = slice(first, first + block)
             found = self.rollouts(
                 batch.map(lambda array, rows=rows: array[rows]),
                 {name: array[:, rows] for name, array in noise.items()},

@@ -103,7 +103,7 @@ def scene(request):
 
 @pytest.mark.parametrize("block", [2, 4096])
 def test_the_newest_rollouts_replace_the_oldest(scene, block, monkeypatch):
-    monkeypatch.setattr(imagined, "BLOCK_ROWS", block)
+    monkeypatch.setitem(imagined.BLOCK_ROWS, "cpu", block)
     everything = torch.arange(RETAIN * STEPS * STARTS)
     made = [scene.refresh(count) for count in range(RETAIN)]
     assert_equal(scene.buffer.sample(everything), join(made))
