@@ -59,7 +59,8 @@ class NStepGCSACBC(Agent):
 
     def losses(self, batch: SubgoalBatch, noise: Noise) -> list[Loss]:
         """Critics, policy and temperature."""
-        return [self.critic_loss(batch, noise), *self.actor_losses(batch, noise)]
+        critic = self.critics.loss(batch, self.target(batch, noise))
+        return [critic, *self.actor_losses(batch, noise)]
 
     def target(self, batch: SubgoalBatch, noise: Noise) -> Tensor:
         """R_k + gamma^k m Q(s_k, g, a') (B,), a' of the policy, in the range of returns."""
@@ -71,14 +72,6 @@ class NStepGCSACBC(Agent):
             self.config.discount,
             negative=self.config.goals.negative,
         )
-
-    def critic_loss(self, batch: SubgoalBatch, noise: Noise) -> Loss:
-        """L_Q, the mean over critics and rows."""
-        critics, inputs = self.critics, (batch.observations, batch.value_goals)
-        raw = critics.critic(*inputs, c.flat(batch.actions))
-        loss = critics.head.errors(raw, self.target(batch, noise)).mean()
-        metrics = {"q_mean": critics.head.decode(raw).mean()}
-        return c.Loss("critic_loss", loss, [critics.critic], metrics)
 
     def actor_losses(self, batch: SubgoalBatch, noise: Noise) -> list[Loss]:
         """L_pi + mean |q| L_BC, where q is the critics' mean raw output; L_lambda."""
@@ -95,4 +88,4 @@ class NStepGCSACBC(Agent):
 
     def act(self, observations: Tensor, goals: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
         """The policy's squashed mean."""
-        return self.policy.actor.mode(observations, goals).clamp(-1.0, 1.0)[:, None]
+        return self.policy.act(observations, goals)
