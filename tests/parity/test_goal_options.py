@@ -14,7 +14,7 @@ from . import goal_oracle
 from .comparison import check_forward, check_gradients, check_updates, open_case
 
 BOUNDS = {"out": 2e-5, "grad": 2e-5}
-INPUTS = ("params", "batch", "noise", "test")
+INPUTS = ("params", "batch", "fake_batch", "noise", "test")
 
 
 def read(name):
