@@ -130,3 +130,19 @@ def test_a_recorded_update_sees_what_refreshes_change(kind, tmp_path):
     for name in ("checkpoint.safetensors", "metrics.csv"):
         files = [(tmp_path / folder / name).read_bytes() for folder in ("plain", "captured")]
         assert files[0] == files[1], name
+
+
+def test_the_trainer_refreshes_right_before_the_updates_that_are_due(tmp_path, monkeypatch):
+    one, events = trainer(tmp_path / "one"), []
+    refresh, step = one.refreshing.refresh, one.step
+
+    def noted(name, count):
+        events.append((name, count))
+        refresh(name, count)
+
+    monkeypatch.setattr(one.refreshing, "refresh", noted)
+    monkeypatch.setattr(one, "step", lambda *inputs: events.append("update") or step(*inputs))
+    one.run()
+    kept = [("agent.imagined", count) for count in range(6)]
+    expected = [*kept[:2], "update", kept[2], "update", "update", kept[3], "update", "update"]
+    assert events == [*expected, kept[4], "update", "update", kept[5], "update"]
