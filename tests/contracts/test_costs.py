@@ -18,7 +18,7 @@ DECLARED = [
     pytest.param(name, mode, id=f"{name}-{mode}")
     for name in BUILT_IN
     for mode in registry()[name].modes
-    if any(stage.networks for stage in registry()[name].stages)
+    if any(stage.networks or stage.products for stage in registry()[name].stages)
 ]
 
 
