@@ -43,7 +43,7 @@ def noise_prediction(
         alpha_bars: of all steps, (T,).
     """
     steps = (times * len(alpha_bars)).long()
-    points = noised(data[:, None], noise[:, None], alpha_bars[steps[:, 0]])[:, 0]
+    points = noised(data, noise, alpha_bars[steps[:, 0]])
     return (network(points, steps.to(data)) - noise).square().sum(-1).mean()
 
 

@@ -74,8 +74,8 @@ def impose(x: Tensor, values: Tensor, known: Tensor) -> Tensor:
 
 
 def noised(data: Tensor, noise: Tensor, alpha_bars: Tensor) -> Tensor:
-    """√alpha_bar x_0 + √(1 - alpha_bar) noise: x_k of rows (B, H, D); alpha_bars (B,)."""
-    share = alpha_bars[:, None, None]
+    """√alpha_bar x_0 + √(1 - alpha_bar) noise: x_k of data (B, ...); alpha_bars (B,)."""
+    share = alpha_bars.view(-1, *(1 for _ in data.shape[1:]))
     return share.sqrt() * data + (1.0 - share).sqrt() * noise
 
 
