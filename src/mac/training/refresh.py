@@ -45,7 +45,7 @@ class Refreshing:
                 self.refresh(name, count, step)
 
     @torch.no_grad()
-    def refresh(self, name: str, count: int, step: int) -> None:
+    def refresh(self, name: str, count: int, step: int = 1) -> None:
         """Refresh number ``count`` of one part, which is a function of its weights and of these."""
         part = self.keepers[name]
         due = part.refreshes

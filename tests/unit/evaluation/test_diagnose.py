@@ -102,7 +102,7 @@ def test_rejection_is_diagnosed_on_held_out_states(tmp_path, monkeypatch):
         return {"gap": 1.0}
 
     monkeypatch.setattr(diagnose, "diagnose_candidates", numbers)
-    monkeypatch.setattr(diagnose, "view", lambda job, config, store, split: split)
+    monkeypatch.setattr(diagnose, "view", lambda name, job, config, store, split: split)
     _, found = look(tmp_path, monkeypatch, rejection=object())
     assert found["candidates"] == {"gap": 1.0}
     assert seen == {"held_out": "validation", "data": "train", "seed": 5}

@@ -56,7 +56,7 @@ class Keeper(Part):
 def refreshing(calls=None):
     calls = [] if calls is None else calls
 
-    def batch(purpose, counter, rows):
+    def batch(step, purpose, counter, rows):
         calls.append((purpose, counter, rows))
         return torch.tensor(10.0 * counter)
 
@@ -136,9 +136,9 @@ def test_the_trainer_refreshes_right_before_the_updates_that_are_due(tmp_path, m
     one, events = trainer(tmp_path / "one"), []
     refresh, step = one.refreshing.refresh, one.step
 
-    def noted(name, count):
+    def noted(name, count, step):
         events.append((name, count))
-        refresh(name, count)
+        refresh(name, count, step)
 
     monkeypatch.setattr(one.refreshing, "refresh", noted)
     monkeypatch.setattr(one, "step", lambda *inputs: events.append("update") or step(*inputs))
