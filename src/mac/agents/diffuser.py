@@ -9,7 +9,8 @@ from pydantic import Field, model_validator
 
 from mac import components as c
 from mac.agents.base import Agent, Stage, register
-from mac.config.schema import BaselineConfig, Count, Fraction, Impossible, Model, Widths
+from mac.config.baselines import BaselineConfig
+from mac.config.schema import Count, Fraction, Impossible, Model, Widths
 from mac.nets.unet_sizes import misfit, products
 
 if TYPE_CHECKING:

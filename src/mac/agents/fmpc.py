@@ -11,14 +11,8 @@ from mac import components as c
 from mac import losses, nets
 from mac.agents.base import Agent, register
 from mac.agents.stages import whole
-from mac.config.schema import (
-    ActorConfig,
-    ChunksConfig,
-    Count,
-    Impossible,
-    NetworkConfig,
-    WholeConfig,
-)
+from mac.config.baselines import ActorConfig, WholeConfig
+from mac.config.schema import ChunksConfig, Count, Impossible, NetworkConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

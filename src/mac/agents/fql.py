@@ -11,7 +11,7 @@ from mac import components as c
 from mac import losses
 from mac.agents.base import Agent, register
 from mac.agents.stages import whole
-from mac.config.schema import BaselineConfig, FlowActorConfig, SquaredCriticConfig
+from mac.config.baselines import BaselineConfig, FlowActorConfig, SquaredCriticConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,7 +8,7 @@ from mac import components as c
 from mac.agents.base import register
 from mac.agents.ifql import IFQL
 from mac.agents.stages import whole
-from mac.config.schema import DiffusionActorConfig, ImplicitConfig
+from mac.config.baselines import DiffusionActorConfig, ImplicitConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mac import components as c
 from mac.agents.base import Agent, register
 from mac.agents.stages import whole
-from mac.config.schema import FlowActorConfig, ImplicitConfig
+from mac.config.baselines import FlowActorConfig, ImplicitConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

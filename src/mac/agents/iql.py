@@ -11,7 +11,7 @@ from mac import components as c
 from mac import losses, nets
 from mac.agents.base import Agent, register
 from mac.agents.stages import whole
-from mac.config.schema import ActorConfig, ImplicitConfig
+from mac.config.baselines import ActorConfig, ImplicitConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

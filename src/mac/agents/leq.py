@@ -11,15 +11,8 @@ from mac import components as c
 from mac import losses, nets
 from mac.agents.base import Agent, register
 from mac.agents.stages import whole
-from mac.config.schema import (
-    ActorConfig,
-    BaselineConfig,
-    Count,
-    FollowedConfig,
-    Fraction,
-    GaussianEnsembleConfig,
-    NetworkConfig,
-)
+from mac.config.baselines import ActorConfig, BaselineConfig, FollowedConfig, GaussianEnsembleConfig
+from mac.config.schema import Count, Fraction, NetworkConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -12,14 +12,14 @@ from mac import components as c
 from mac import losses
 from mac.agents.base import Agent, register
 from mac.agents.stages import make_heads, whole
-from mac.config.schema import (
+from mac.config.baselines import (
     BaselineConfig,
     EnsembleConfig,
     GaussianEnsembleConfig,
     ImaginedConfig,
-    NetworkConfig,
     SoftActorConfig,
 )
+from mac.config.schema import NetworkConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from mac.agents.base import Agent, register
-from mac.config.schema import StepConfig
+from mac.config.baselines import StepConfig
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -11,7 +11,8 @@ from mac import components as c
 from mac import losses, nets
 from mac.agents.base import Agent, register
 from mac.agents.stages import whole
-from mac.config.schema import ActorConfig, BaselineConfig, Count, SquaredCriticConfig
+from mac.config.baselines import ActorConfig, BaselineConfig, SquaredCriticConfig
+from mac.config.schema import Count
 
 if TYPE_CHECKING:
     from torch import Tensor

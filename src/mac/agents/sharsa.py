@@ -11,7 +11,8 @@ from mac import components as c
 from mac import losses, nets
 from mac.agents.base import Agent, register
 from mac.agents.stages import whole
-from mac.config.schema import CriticConfig, FlowActorConfig, Impossible, SubgoalConfig
+from mac.config.baselines import CriticConfig, FlowActorConfig, SubgoalConfig
+from mac.config.schema import Impossible
 
 if TYPE_CHECKING:
     from torch import Tensor

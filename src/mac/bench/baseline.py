@@ -13,7 +13,8 @@ import torch
 
 from mac.agents.base import agent_class, registry
 from mac.bench.floor import SIZES, Size
-from mac.config.schema import BaselineConfig, ImaginedConfig, NetworkConfig
+from mac.config.baselines import BaselineConfig, ImaginedConfig
+from mac.config.schema import NetworkConfig
 from mac.data.normalize import Normalizer
 from mac.data.store import Split
 from mac.data.views import VIEWS

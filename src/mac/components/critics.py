@@ -16,7 +16,7 @@ from mac.nets.mlp import Init, Scalar
 from mac.types import Batch
 
 if TYPE_CHECKING:
-    from mac.config.schema import CriticConfig, FollowedConfig
+    from mac.config.baselines import CriticConfig, FollowedConfig
 
 
 class Critic(nn.Module):

@@ -15,7 +15,7 @@ from mac.nets.residual import NoisePredictor
 from mac.types import Batch, Spaces
 
 if TYPE_CHECKING:
-    from mac.config.schema import DiffusionActorConfig
+    from mac.config.baselines import DiffusionActorConfig
 
 
 class Diffusion(Part):

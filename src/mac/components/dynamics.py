@@ -16,7 +16,7 @@ from mac.nets.mlp import MLP, Init
 from mac.types import Batch, Spaces
 
 if TYPE_CHECKING:
-    from mac.config.schema import GaussianEnsembleConfig
+    from mac.config.baselines import GaussianEnsembleConfig
 
 
 class Dynamics(Part):

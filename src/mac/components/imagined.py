@@ -20,7 +20,7 @@ from mac.components.select import Acting
 from mac.types import Batch, Record, Spaces
 
 if TYPE_CHECKING:
-    from mac.config.schema import ImaginedConfig
+    from mac.config.baselines import ImaginedConfig
 
 # Rolled out at once: a processor's cache, or else memory, must hold all members' activations.
 BLOCK_ROWS = {"cpu": 1024, "cuda": 8192}

@@ -11,7 +11,7 @@ from mac.nets.mlp import Init, Scalar
 from mac.types import Batch, Spaces
 
 if TYPE_CHECKING:
-    from mac.config.schema import CriticConfig
+    from mac.config.baselines import CriticConfig
 
 
 class Implicit(Part):

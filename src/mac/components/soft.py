@@ -12,7 +12,7 @@ from mac.nets.gaussian import DiagonalGaussian
 from mac.nets.mlp import Init
 
 if TYPE_CHECKING:
-    from mac.config.schema import SoftActorConfig
+    from mac.config.baselines import SoftActorConfig
 
 
 class Temperature(nn.Module):

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from mac.agents.base import Agent, Stage
+from mac.config.baselines import StepConfig
 from mac.config.load import sections
-from mac.config.schema import DataConfig, StepConfig
+from mac.config.schema import DataConfig
 from mac.envs.registry import EnvSpec
 from mac.errors import ConfigError
 from mac.io import fingerprint, read_yaml

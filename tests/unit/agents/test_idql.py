@@ -6,7 +6,8 @@ import torch
 
 from mac.agents.idql import IDQL, Config
 from mac.components.denoise import Diffusion
-from mac.config.schema import DiffusionActorConfig, OptimiserConfig
+from mac.config.baselines import DiffusionActorConfig
+from mac.config.schema import OptimiserConfig
 from mac.nets.mlp import Init
 from mac.training.update import Update, adam
 from mac.types import Batch, Spaces

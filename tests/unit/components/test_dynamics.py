@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mac.components.dynamics import GaussianEnsemble
-from mac.config.schema import GaussianEnsembleConfig
+from mac.config.baselines import GaussianEnsembleConfig
 from mac.nets.mlp import Init
 from mac.types import Batch, Spaces
 

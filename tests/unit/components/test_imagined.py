@@ -8,7 +8,7 @@ from mac.components.dynamics import GaussianEnsemble
 from mac.components.imagined import ModelBuffer
 from mac.components.outcome import Outcome
 from mac.components.part import flat
-from mac.config.schema import GaussianEnsembleConfig, ImaginedConfig
+from mac.config.baselines import GaussianEnsembleConfig, ImaginedConfig
 from mac.nets.mlp import Init
 from mac.types import Batch, Spaces
 

@@ -7,7 +7,7 @@ from mac.components.dynamics import GaussianEnsemble
 from mac.components.outcome import Outcome
 from mac.components.outlook import Outlook
 from mac.components.part import flat
-from mac.config.schema import GaussianEnsembleConfig
+from mac.config.baselines import GaussianEnsembleConfig
 from mac.losses.returns import averaged_returns
 from mac.nets.gaussian import DiagonalGaussian
 from mac.nets.mlp import Init, Scalar

@@ -7,7 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mac.config.schema import ChunkedConfig, EvaluateConfig, GoalsConfig, StepConfig
+from mac.config.baselines import StepConfig
+from mac.config.schema import ChunkedConfig, EvaluateConfig, GoalsConfig
 from mac.envs.vector import Episodes
 from mac.errors import CheckpointError, ConfigError, ShapeError
 from mac.evaluation.episodes import (
