@@ -92,8 +92,11 @@ class FMPC(Agent):
         self.actor = c.behaviour.Flow(
             *(spaces, chunk, actor.hidden_dims, init, cfg.flow_steps), layer_norm=actor.layer_norm
         )
-        self.dynamics = c.Futures(
-            *(spaces, chunk, cfg.outcome_length, dynamics.hidden_dims, init, cfg.flow_steps),
+        ahead = cfg.outcome_length * spaces.observation_dim
+        self.dynamics = c.VectorField(
+            *((spaces.observation_dim, self.actor.chunk_dim), ahead, dynamics.hidden_dims, init),
+            cfg.flow_steps,
+            name="dynamics",
             layer_norm=dynamics.layer_norm,
         )
 
@@ -102,25 +105,26 @@ class FMPC(Agent):
             return nets.Scalar(dims, value.hidden_dims, generator, layer_norm=value.layer_norm)
 
         self.baseline = scalar("value", *seen)
-        ahead = cfg.outcome_length * spaces.observation_dim
         self.critic = scalar("critic", ahead, spaces.goal_dim, self.actor.chunk_dim)
         self.head = losses.regression.HEADS[value.loss]
         modules = {"dynamics": self.dynamics, "actor": self.actor}
         modules |= {"value": self.baseline, "critic": self.critic}
-        return {"agent": c.Composite(modules, self.losses)}
+        return {"agent": c.Composite(modules, self.losses, self.dynamics.draws)}
 
     def losses(self, batch: OutcomeBatch, noise: Noise) -> list[Loss]:
-        """L_V on returns to go, which are broadcast; L_Q on r + gamma^n m V(s_{t+n})."""
+        """Flow matching of outcomes; L_V on returns to go, broadcast; L_Q on r + gamma^n m V."""
         cfg, goals = self.config, batch.value_goals
         values = self.baseline(batch.observations, goals)
         following = self.baseline(batch.next_observations, goals).detach()
         if cfg.value.corrected_critic:
             following = self.head.decode(following)
         target = batch.rewards + cfg.discount**cfg.outcome_length * batch.masks * following
-        scores = self.critic(c.flat(batch.outcomes), goals, c.flat(batch.actions))
+        outcomes, actions = c.flat(batch.outcomes), c.flat(batch.actions)
+        scores = self.critic(outcomes, goals, actions)
         value_loss = self.head.loss(values.expand_as(batch.returns_to_go), batch.returns_to_go)
         metrics = {"value_mean": values.mean()}, {"q_mean": scores.mean()}
         return [
+            self.dynamics.matching(outcomes, noise, batch.observations, actions),
             c.Loss("value_loss", value_loss, [self.baseline], metrics[0]),
             c.Loss("critic_loss", self.head.loss(scores, target), [self.critic], metrics[1]),
         ]
@@ -135,7 +139,7 @@ class FMPC(Agent):
 
     @property
     def _noise_widths(self) -> dict[str, int]:
-        return {"action_z": self.actor.chunk_dim, "outcome_z": self.dynamics.width}
+        return {"action_z": self.actor.chunk_dim, "outcome_z": self.dynamics.out_dim}
 
     def act(self, observations: Tensor, goals: Tensor, noise: Mapping[str, Tensor]) -> Tensor:
         """The candidate whose outcome the critic likes best.
@@ -147,8 +151,7 @@ class FMPC(Agent):
             widths = self._noise_widths.items()
             noise = {name: z[:, : count * n].unflatten(1, (count, n)) for name, n in widths}
         candidates = self.actor.sample(observations, goals, noise["action_z"].transpose(0, 1))
-        outcomes = self.dynamics.sample(
-            observations, candidates, noise["outcome_z"].transpose(0, 1)
-        )
-        scores = self.critic(c.flat(outcomes), goals, c.flat(candidates))
+        actions, z = c.flat(candidates), noise["outcome_z"].transpose(0, 1)
+        outcomes = self.dynamics.transport(z, observations, actions)
+        scores = self.critic(outcomes, goals, actions)
         return c.best_of(candidates, scores)

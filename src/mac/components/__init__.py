@@ -11,7 +11,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "denoise": ["Diffusion"],
         "critics": ["Critic", "Critics"],
         "dynamics": ["Dynamics", "GaussianEnsemble"],
-        "futures": ["Futures"],
         "expansion": ["ValueExpansion"],
         "field": ["VectorField"],
         "values": ["Values"],

@@ -12,7 +12,7 @@ from .base import Family
 @register("fmpc")
 class FMPC(Family):
     modules = {
-        "dynamics_flow": ("agent", "dynamics.flow"),
+        "dynamics_flow": ("agent", "dynamics"),
         "actor_flow": ("agent", "actor.flow"),
         "value": ("agent", "value"),
         "critic": ("agent", "critic"),
@@ -41,8 +41,8 @@ class FMPC(Family):
     draws = {
         "flow_x0": ("flow_x0", 2),
         "flow_t": ("flow_t", 2),
-        "future_x0": ("dyn_flow_x0", 2),
-        "future_t": ("dyn_flow_t", 2),
+        "dynamics_x0": ("dyn_flow_x0", 2),
+        "dynamics_t": ("dyn_flow_t", 2),
     }
     decoded = ("value_predictions", "critic_next_value", "critic_prediction")
     names = {"dynamics_loss": "dynamics_flow_loss", "flow_loss": "bc_actor_flow_loss"}
