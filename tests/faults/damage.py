@@ -18,7 +18,7 @@ import numpy as np
 import yaml
 
 import mac.data.fetch
-from mac.planning import experiment
+from mac.planning import files
 from mac.planning.plan import Job
 from mac.planning.targets import planned
 from mac.seals import KEY
