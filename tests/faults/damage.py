@@ -140,7 +140,7 @@ def _planned(project: Project, *names: str) -> tuple[int, str]:
     """What the workflow says before it starts; stamps are looked at there."""
     text = io.StringIO()
     with chdir(project.folder), redirect_stderr(text):
-        experiment._read.cache_clear()
+        files.read_config.cache_clear()
         try:
             planned(names)
         except SystemExit as error:

@@ -85,14 +85,14 @@ class Experiment:
                 for number in numbers:
                     spec.check_task(number, file=self.path, key=f"suites.{suite_name}.{name}")
                 cells += [
-                    self._cell(label, entry or AgentEntry(), suite_name, path, suite, spec, numbers)
-                    for label, entry in self.file.agents.items()
+                    self._cell(label, entry, suite_name, path, suite, spec, numbers)
+                    for label, entry in self._entries.items()
+                    if entry.suites is None or suite_name in entry.suites
                 ]
         refuse_idle(cell.resolved for cell in cells)
         played = sorted({cell.environment.dataset for cell in cells})
-        for label, entry in self.file.agents.items():
-            tuned = entry.tuning if entry else {}
-            check_patterns(tuned, played, self.path, f"agents.{label}.tuning")
+        for label, entry in self._entries.items():
+            check_patterns(entry.tuning, played, self.path, f"agents.{label}.tuning")
         return cells
 
     @staticmethod
@@ -102,6 +102,11 @@ class Experiment:
         if line is None:
             return False
         return given("datasets", data_name(line["dataset"], suite.shards(name))) is not None
+
+    @cached_property
+    def _entries(self) -> dict[str, AgentEntry]:
+        """What the file says of each agent."""
+        return {label: entry or AgentEntry() for label, entry in self.file.agents.items()}
 
     def _cell(
         self,
@@ -141,6 +146,9 @@ class Experiment:
                     f"suite_set.{suite_name}", self.file.suite_set.get(suite_name), shared=True
                 ),
                 self._layer(f"agents.{label}", entry.set),
+                self._layer(
+                    f"agents.{label}.suites.{suite_name}", (entry.suites or {}).get(suite_name)
+                ),
             ],
             agent.Config,
             self._configs,
@@ -172,10 +180,9 @@ class Experiment:
     @cached_property
     def _configs(self) -> list[type[AgentConfig]]:
         """Configurations of all agents that are compared."""
-        agents = (((e and e.agent) or label, label) for label, e in self.file.agents.items())
         return [
-            agent_class(name, file=self.path, key=f"agents.{label}").Config
-            for name, label in agents
+            agent_class(entry.agent or label, file=self.path, key=f"agents.{label}").Config
+            for label, entry in self._entries.items()
         ]
 
     def _layer(self, part: str, values: Mapping[str, Any] | None, *, shared: bool = False) -> Layer:
@@ -196,12 +203,18 @@ class Experiment:
                 found=file.baseline,
                 expected=", ".join(file.agents),
             )
-        for name in file.suite_set:
+        named = [("suite_set", name) for name in file.suite_set]
+        named += [
+            (f"agents.{k}.suites", name)
+            for k, e in self._entries.items()
+            for name in e.suites or ()
+        ]
+        for key, name in named:
             if name not in file.suites:
                 raise ConfigError(
                     "no suite of this experiment",
                     file=self.path,
-                    key=f"suite_set.{name}",
+                    key=f"{key}.{name}",
                     expected=", ".join(file.suites),
                 )
 

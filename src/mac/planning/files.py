@@ -122,11 +122,14 @@ class AgentFile(ConfigFile):
 class AgentEntry(ConfigFile):
     """An agent as it takes part in an experiment, perhaps under another label.
 
-    Its ``tuning`` is of what the experiment sets, and counts instead of the agent's own.
+    ``suites`` are those of the experiment that it takes part in, each with values that hold there;
+    all of them where it is absent. ``tuning`` is of what the experiment sets, and counts instead of
+    the agent's own.
     """
 
     agent: str | None = None
     set: Mapping[str, Any] = {}
+    suites: Annotated[Mapping[str, Mapping[str, Any] | None], Field(min_length=1)] | None = None
     tuning: Tunings = {}
 
 
