@@ -459,6 +459,33 @@ def test_how_settings_were_found_is_told_by_the_most_specific_pattern(write):
         Plan(["x"])
 
 
+def test_an_agent_takes_part_in_the_suites_it_names_with_values_of_its_own_there(write):
+    write("suites", "goals", {**SUITE, "mode": "goal"})
+    suites = {"reward": {"cube-single": [1]}, "goals": {"cube-single": [1]}}
+    agents = {
+        "iql": {"suites": {"reward": {"alpha": 3.0}}, "set": {"alpha": 2.0, "expectile": 0.7}},
+        "mac": {"suites": {"reward": None, "goals": {"discount": 0.9}}},
+        "flow_bc": {},
+    }
+    write("experiments", "x", experiment(suites=suites, agents=agents))
+    cells = Experiment("x").cells
+    found = {(cell.label, cell.resolved.config.mode) for cell in cells}
+    pairs = {(label, mode) for label in ("mac", "flow_bc") for mode in ("reward", "goal")}
+    assert found == {("iql", "reward")} | pairs
+    values = {(c.label, c.resolved.config.mode): c.resolved for c in cells}
+    assert values["iql", "reward"].value("alpha") == 3.0
+    assert values["iql", "reward"].value("expectile") == 0.7
+    assert values["mac", "goal"].value("discount") == 0.9
+    assert values["mac", "reward"].value("discount") == 0.999
+    origin = values["iql", "reward"].origins["alpha"]
+    assert origin.endswith("x.yaml (agents.iql.suites.reward)")
+    agents["iql"]["suites"] = {"rewards": None}
+    write("experiments", "x", experiment(suites=suites, agents=agents))
+    message = r"x\.yaml: agents\.iql\.suites\.rewards: no suite of this experiment"
+    with pytest.raises(ConfigError, match=message):
+        Experiment("x").cells  # noqa: B018
+
+
 def test_values_of_a_mode_lie_between_an_agents_own_and_its_overrides(write):
     write("suites", "goals", {**SUITE, "mode": "goal"})
     content = {
