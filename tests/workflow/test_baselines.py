@@ -9,7 +9,9 @@ import pytest
 import torch
 import yaml
 
+from mac.agents.base import agent_class, registry
 from mac.cli import main
+from mac.config.load import flatten, sections
 from mac.data.store import Store
 from mac.planning import files
 from mac.planning.experiment import Experiment
@@ -41,8 +43,11 @@ def part(tmp_path, monkeypatch):
             if "suites" in entry:
                 entry["suites"] = {n: v for n, v in entry["suites"].items() if n in suites}
         (tmp_path / "own/experiments").mkdir(parents=True, exist_ok=True)
+        known = {key for label in labels for key in sections(agent_class(label).Config)}
+        values = {k: v for k, v in flatten(CONTENT["set"], "set") if k in known}
         text = yaml.safe_dump(
-            {**content, "suites": suites, "agents": agents, "suite_set": {}}, sort_keys=False
+            {**content, "suites": suites, "agents": agents, "set": values, "suite_set": {}},
+            sort_keys=False,
         )
         (tmp_path / "own/experiments/part.yaml").write_text(text)
         files.read.cache_clear()
@@ -62,8 +67,6 @@ def run(job):
 
 def test_every_agent_has_its_part_and_every_mode():
     """The experiment compares all agents that play, in all their modes."""
-    from mac.agents.base import registry
-
     found = {(c.label, c.resolved.config.mode) for c in Experiment("baselines_quick").cells}
     playing = {n: a for n, a in registry().items() if a.evaluator == "episodes"}
     built_in = {n: a for n, a in playing.items() if a.__module__.startswith("mac.agents.")}
