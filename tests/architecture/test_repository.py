@@ -10,6 +10,7 @@ import pytest
 from mac.agents.base import registry
 from mac.io import read_yaml
 from mac.planning.experiment import available
+from mac.planning.files import datasets, find, read_agent, tuning_of
 from mac.planning.pipeline import pipeline
 from tests.architecture.source import ROOT
 
@@ -81,6 +82,15 @@ def test_every_agent_has_its_yaml_and_its_page():
     pages = {path.stem for path in (ROOT / "docs/agents").glob("*.md")} - {"README"}
     assert files == agents, f"configs/agents: missing or without an agent: {sorted(files ^ agents)}"
     assert pages == agents, f"docs/agents: missing or without an agent: {sorted(pages ^ agents)}"
+
+
+def test_every_agent_tells_how_its_settings_were_found():
+    """For every data set of the shipped suites in the modes that it knows."""
+    for agent in registry().values():
+        found = read_agent(agent)
+        path = find("agents", agent.name)
+        for dataset in datasets(agent.modes):
+            assert tuning_of(found.tuning, dataset, path, "tuning"), (path, dataset)
 
 
 def test_committed_results_belong_to_an_experiment():

@@ -28,7 +28,7 @@ import mac.evaluation.run
 import mac.report.render
 import mac.stats.aggregate
 import mac.training.run
-from mac.planning import experiment
+from mac.planning import files
 
 GRACE_S = 60.0  # for a process to end after a signal that it may answer
 
@@ -78,7 +78,7 @@ class Attempt:
             signal.signal(number, signal.SIG_DFL)
         os.chdir(folder)
         sys.modules["__main__"] = mac.cli  # where multiprocessing finds the program
-        experiment.read_config.cache_clear()
+        files.read_config.cache_clear()
         before()
 
     def wait(self, timeout: float | None = None) -> int:

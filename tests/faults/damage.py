@@ -18,7 +18,7 @@ import numpy as np
 import yaml
 
 import mac.data.fetch
-from mac.planning import experiment
+from mac.planning import files
 from mac.planning.plan import Job
 from mac.planning.targets import planned
 from mac.seals import KEY
@@ -140,7 +140,7 @@ def _planned(project: Project, *names: str) -> tuple[int, str]:
     """What the workflow says before it starts; stamps are looked at there."""
     text = io.StringIO()
     with chdir(project.folder), redirect_stderr(text):
-        experiment._read.cache_clear()
+        files.read_config.cache_clear()
         try:
             planned(names)
         except SystemExit as error:

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 
 from mac import rng
 from mac.cli import main
-from mac.planning import experiment
+from mac.planning import files
 from mac.planning.plan import Job, Plan
 from tests.faults.attempt import Attempt
 from tests.server import FileServer
@@ -120,7 +120,7 @@ def arguments(job: Job) -> list[str]:
 def plan(project: Project, *names: str) -> list[Job]:
     """Jobs of a project's experiments, inputs before what uses them."""
     with chdir(project.folder):
-        experiment.read_config.cache_clear()
+        files.read_config.cache_clear()
         return list(Plan(names))
 
 
@@ -147,7 +147,7 @@ def start(project: Project, job: Job, **options: Any) -> Attempt:
 def here(project: Project, *words: str) -> Result:
     """A command in this process, which has torch already."""
     with chdir(project.folder):
-        experiment.read_config.cache_clear()
+        files.read_config.cache_clear()
         return CliRunner().invoke(main, words)
 
 

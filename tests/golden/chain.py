@@ -22,7 +22,7 @@ from mac.cli import main
 from mac.data.store import ARRAYS, SPLITS, Store
 from mac.evaluation import model_error
 from mac.evaluation import run as evaluation
-from mac.planning import experiment
+from mac.planning import files
 from mac.planning.plan import REVISIONS, Job, Plan
 from mac.rng import stream
 from mac.training import checkpoint
@@ -90,7 +90,7 @@ def write(folder: Path) -> list[str]:
         for kind, name, what in (("suites", f"toy_{mode}", suite), ("experiments", mode, content)):
             (folder / kind).mkdir(parents=True, exist_ok=True)
             (folder / kind / f"{name}.yaml").write_text(yaml.safe_dump(what))
-    experiment.read_config.cache_clear()
+    files.read_config.cache_clear()
     return list(names)
 
 

@@ -5,7 +5,7 @@ import yaml
 from click.testing import CliRunner
 
 from mac.cli import USER_MISTAKE, main
-from mac.planning import experiment
+from mac.planning import files
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def plan(tmp_path, monkeypatch):
         path = tmp_path / "experiments" / "x.yaml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(yaml.safe_dump(content))
-        experiment.read_config.cache_clear()
+        files.read_config.cache_clear()
         return CliRunner().invoke(main, ["plan", "x"])
 
     return run

@@ -105,13 +105,12 @@ class Layer:
         return cls(name, dict(flatten(values or {}, name)), must_change, shared)
 
 
-def matching(overrides: Mapping[str, Any], name: str, file: str) -> list[Layer]:
-    """Layers of the patterns that match ``name``, the most specific last.
+def patterns(found: Iterable[str], name: str, file: str, key: str) -> list[str]:
+    """The shell patterns that match ``name``, the most specific last.
 
-    A pattern is a shell pattern; the more literal characters, the more specific. Equally specific
-    ones are an error.
+    The more literal characters, the more specific. Equally specific ones are an error.
     """
-    matches = [p for p in overrides if fnmatch.fnmatchcase(name, p)]
+    matches = [p for p in found if fnmatch.fnmatchcase(name, p)]
 
     def literal(pattern: str) -> int:
         return len(pattern) - sum(pattern.count(c) for c in "*?[]")
@@ -122,11 +121,17 @@ def matching(overrides: Mapping[str, Any], name: str, file: str) -> list[Layer]:
             raise ConfigError(
                 f"two patterns match {name} equally well",
                 file=file,
-                key="overrides",
+                key=key,
                 found=f"{first} and {second}",
                 remedy="make one of them longer",
             )
-    return [Layer.of(f"{file} ({p})", overrides[p], must_change=True) for p in matches]
+    return matches
+
+
+def matching(overrides: Mapping[str, Any], name: str, file: str) -> list[Layer]:
+    """Layers of the patterns that match ``name``, the most specific last; see :func:`patterns`."""
+    found = patterns(overrides, name, file, "overrides")
+    return [Layer.of(f"{file} ({p})", overrides[p], must_change=True) for p in found]
 
 
 @dataclass

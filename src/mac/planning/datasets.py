@@ -9,7 +9,7 @@ from pathlib import Path
 from mac.config.schema import DataConfig
 from mac.envs.registry import EnvSpec
 from mac.errors import ConfigError, MissingDataError
-from mac.planning.experiment import SuiteFile, config_folders, data_name, read_config
+from mac.planning.files import SuiteFile, config_folders, data_name, read_config
 from mac.planning.plan import RAW, Job, raw_job
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from mac.errors import DeviceError
 from mac.gpus import visible
 from mac.io import read_yaml
-from mac.planning.experiment import config_folders
+from mac.planning.files import config_folders
 from mac.planning.plan import Job, Plan
 from mac.planning.work import forward, gflop, update
 from mac.types import Spaces

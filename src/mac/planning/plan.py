@@ -21,7 +21,8 @@ from mac.config.schema import DataConfig
 from mac.envs.registry import EnvSpec
 from mac.errors import ConfigError
 from mac.io import fingerprint, read_yaml
-from mac.planning.experiment import Cell, Experiment, find
+from mac.planning.experiment import Cell, Experiment
+from mac.planning.files import find
 from mac.planning.sources import refuse_unhosted
 from mac.provenance import RECORD, recorded
 from mac.stamps import REVISIONS as REPORT_REVISIONS
@@ -578,6 +579,11 @@ class Plan:
             "aggregate": aggregate.fingerprint,
             "title": experiment.file.title,
             "caption": experiment.file.caption,
+            "tuning": sorted(
+                [c.label, c.environment.name, c.resolved.config.mode, c.tuning.model_dump()]
+                for c in experiment.cells
+                if c.tuning
+            ),
             "paper": read_yaml(find("paper", experiment.file.paper))
             if experiment.file.paper
             else None,

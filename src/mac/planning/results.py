@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mac.planning.experiment import find
+from mac.planning.files import find
 from mac.planning.plan import RESULTS, Job, Plan
 
 
@@ -73,6 +73,7 @@ def render_inputs(plan: Plan, experiment: str) -> dict[str, Any]:
                     "environment": cell.environment.name,
                     "mode": cell.resolved.config.mode,
                     "config": cell.resolved.plain,
+                    "tuning": cell.tuning and cell.tuning.model_dump(),
                 }
                 for cell in plan.experiments[experiment].cells
             ),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import Field
 
 from mac.errors import ConfigError
-from mac.planning.experiment import (
+from mac.planning.files import (
     ConfigFile,
     config_folders,
     data_name,

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mac.report.tables import lines
+from mac.report.tuning import Tunings
 from mac.report.verdicts import Comparison
 
 _ENDS = ("low", "high", "reason")
@@ -19,11 +20,12 @@ STATISTICS = (
 COLUMNS = (
     *("experiment", "level", "environment", "task", "agent"),
     *STATISTICS,
+    *("tuning", "tuning_source"),
     *("paper_mean", "paper_spread", "paper_spread_over", "verdict", "because"),
 )
 
 
-def csv_table(summary: Mapping[str, Any], compared: Sequence[Comparison]) -> str:
+def csv_table(summary: Mapping[str, Any], compared: Sequence[Comparison], tuned: Tunings) -> str:
     """Statistics of every agent by task, environment and overall, the paper's number beside them.
 
     All rates lie in [0, 1], the paper's too; what is not known is empty.
@@ -44,6 +46,8 @@ def csv_table(summary: Mapping[str, Any], compared: Sequence[Comparison]) -> str
                 "agent": label,
                 **{key: _text(entry.get(key)) for key in STATISTICS},
             }
+            if tuning := tuned.get((label, line.group)):
+                row |= {"tuning": str(tuning["settings"]), "tuning_source": tuning["source"]}
             one = beside.get((line.key, label)) if line.level == "environments" else None
             if one:
                 spread = one.claim.spread

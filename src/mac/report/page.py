@@ -26,6 +26,7 @@ from mac.report.tables import (
     trace_anchor,
     value_table,
 )
+from mac.report.tuning import Tunings
 from mac.report.verdicts import Comparison, not_run_table, paper_table
 
 
@@ -52,6 +53,7 @@ def sections(
     runs: pd.DataFrame,
     claims: Claims | None,
     compared: Sequence[Comparison],
+    tuned: Tunings,
 ) -> list[Section]:
     """What the rows say, in every form of the tables.
 
@@ -60,6 +62,7 @@ def sections(
         runs: of :func:`mac.stats.scores.read_runs`.
         claims: the paper's numbers, or None.
         compared: of :func:`mac.report.verdicts.comparisons`.
+        tuned: of :func:`mac.report.tuning.tunings`.
     """
     if summary["evaluator"] == "model_error":
         title = "Open-loop prediction error"
@@ -81,7 +84,7 @@ def sections(
             improvement_table(summary, runs),
             comparison_table(summary),
         ),
-        _section("statistics", "Estimates and intervals", [], statistics_table(summary)),
+        _section("statistics", "Estimates and intervals", [], statistics_table(summary, tuned)),
         _section("values", "Value estimates against true returns", [], value_table(summary)),
     ]
 

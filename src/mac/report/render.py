@@ -19,6 +19,7 @@ from mac.report.fill import fill
 from mac.report.flat import csv_table
 from mac.report.page import cost_section, diagnosis_sections, facts, sections, traces
 from mac.report.tables import notes
+from mac.report.tuning import tunings
 from mac.report.verdicts import comparisons, counted
 from mac.stamps import check_stamp, withdraw, write_stamp
 from mac.stats.aggregate import read_summary
@@ -37,8 +38,9 @@ class RenderConfig:
         caption: plain text above the table: what it shows and which settings differ from the
             paper's, or that its numbers mean nothing.
         paper: file with the paper's numbers that stand beside ours, or None.
-        settings: ``label``, ``environment``, ``mode`` and resolved ``config`` of every cell, which
-            decide whether it compares with the paper's.
+        settings: ``label``, ``environment``, ``mode``, resolved ``config`` and, if it is told,
+            ``tuning`` of every cell: whether it compares with the paper's, and how its values were
+            found.
     """
 
     title: str = ""
@@ -71,7 +73,8 @@ def render(folder: str | Path, config: RenderConfig, *, fingerprint: str) -> lis
     for stale in set((folder / "figures").glob("*")) - set(files):
         stale.unlink()
     compared = comparisons(summary, claims, config.settings)
-    parts = sections(summary, runs, claims, compared)
+    tuned = tunings(summary, config.settings)
+    parts = sections(summary, runs, claims, compared, tuned)
     content = {
         "experiment": summary["experiment"],
         "title": config.title or summary["experiment"],
@@ -81,7 +84,7 @@ def render(folder: str | Path, config: RenderConfig, *, fingerprint: str) -> lis
         "labels": summary["labels"],
     }
     texts = {f"table.{kind}": fill(f"table.{kind}.j2", content) for kind in ("md", "tex", "html")}
-    texts["table.csv"] = csv_table(summary, compared)
+    texts["table.csv"] = csv_table(summary, compared, tuned)
     path = folder / "runs.json"
     records = Records(read_json(path) if path.is_file() else {})
     report = {

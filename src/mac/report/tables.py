@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from mac.report.claims import OTHER_TASKS, SECOND_HAND, Claims
+from mac.report.tuning import Tunings, tuning_notes
 from mac.stats.compare import improvement_matrix
 from mac.stats.names import short_task
 
@@ -118,6 +119,11 @@ def magnitude(value: float | None) -> str:
 def plain(value: float | None) -> str:
     """A number between 0 and 1 with two decimals."""
     return "" if value is None else f"{value:.2f}"
+
+
+def chance(value: float | None) -> str:
+    """A p-value with two significant digits."""
+    return "" if value is None else f"{value:.2g}".replace("-", MINUS)
 
 
 def _signed(text: str) -> str:
@@ -286,11 +292,11 @@ def _mean_cell(entry: Entry | None, bold: bool, anchor: str = "") -> Cell:
     return Cell(percent(entry["mean"]), rest, bold, anchor=anchor)
 
 
-def statistics_table(summary: Mapping[str, Any]) -> Table:
-    """Every interval and estimate of each agent, by environment and overall."""
+def statistics_table(summary: Mapping[str, Any], tuned: Tunings) -> Table:
+    """Every interval and estimate of each agent, by environment and overall; and its tuning."""
     titles = ("mean", "IQM", "gap", "95 % seeds", "95 % IQM", "95 % bootstrap", "95 % episodes")
     columns = [Column("", "l"), Column("agent", "l"), *map(Column, titles)]
-    columns += [Column("seeds"), Column("episodes")]
+    columns += [Column("seeds"), Column("episodes"), *([Column("tuning")] if tuned else [])]
     rows = []
     for line in lines(summary, with_tasks=False):
         for label in summary["labels"]:
@@ -309,20 +315,31 @@ def statistics_table(summary: Mapping[str, Any]) -> Table:
                 interval(entry, "episode_ci"),
                 Cell(str(entry["seeds"])),
                 Cell(f"{entry['episodes']:,}".replace(",", " ")),
+                *([_tuning_cell(tuned, label, line)] if tuned else []),
             )
             rows.append(Row(cells, line.kind, line.group))
     notes = (
         "gap: optimality gap, how far runs stay below 100 % on average; a success rate cannot pass"
         " that, so the gap is 100 less the mean, and its intervals mirror the mean's.",
+        *tuning_notes(summary, tuned),
     )
     return Table("statistics", "Estimates and intervals", tuple(columns), tuple(rows), notes)
+
+
+def _tuning_cell(tuned: Tunings, label: str, line: Line) -> Cell:
+    """Number of settings tried; empty on a mean over environments, where it means nothing."""
+    if line.level == "overall":
+        return Cell()
+    one = tuned.get((label, line.group))
+    return Cell(str(one["settings"])) if one else Cell("not said", muted=True)
 
 
 def comparison_table(summary: Mapping[str, Any]) -> Table | None:
     """Paired differences; None without a pair."""
     if not summary["comparisons"]:
         return None
-    titles = ("difference", "95 % seeds", "95 % episodes", "P(better)", "95 % bootstrap", "seeds")
+    titles = ("difference", "95 % seeds", "95 % episodes", "p", "P(better)", "95 % bootstrap")
+    titles = (*titles, "seeds")
     columns = (Column("percentage points", "l"), Column("agents", "l"), *map(Column, titles))
     rows = []
     with_tasks = len(lines(summary)) * len(summary["comparisons"]) <= MAX_PAIRS
@@ -337,6 +354,7 @@ def comparison_table(summary: Mapping[str, Any]) -> Table | None:
                 Cell(points(entry["difference"])),
                 interval(entry, form=points),
                 interval(entry, "episode_ci", form=points),
+                Cell(chance(entry["p_value"])),
                 Cell(plain(entry["probability_of_improvement"])),
                 interval(entry, "probability_ci", form=plain),
                 Cell(str(entry["seeds"])),
@@ -346,6 +364,8 @@ def comparison_table(summary: Mapping[str, Any]) -> Table | None:
         "Differences are paired: both agents were trained with the same seeds and start each"
         " evaluation episode from the same state. P(better): probability that a run of the first"
         " agent beats one of the second on the same task, ties counted half.",
+        "p: exact one-sided sign test that the first agent is better, on the paired episodes that"
+        " only one of the two solved; it speaks of these runs, not of other seeds.",
     )
     return Table("comparisons", "Paired differences", columns, tuple(rows), notes)
 

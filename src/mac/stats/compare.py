@@ -67,6 +67,7 @@ def compare(
             **nothing.columns(),
             "episode_ci_low": None,
             "episode_ci_high": None,
+            "p_value": None,
             "probability_of_improvement": None,
             **nothing.columns("probability_ci"),
         }
@@ -83,6 +84,7 @@ def compare(
         **seed_interval(difference.mean(1), float(pooled_variance(variances)), BOUNDS).columns(),
         "episode_ci_low": float(low),
         "episode_ci_high": float(high),
+        "p_value": _sign_test(episodes, agent, baseline, tasks, common),
         "probability_of_improvement": float(probability_of_improvement(ours.T, theirs.T).mean()),
         **_probability_interval(ours, theirs).columns("probability_ci"),
     }
@@ -93,6 +95,26 @@ def _cell_variance(episodes: pd.Series, ours: str, theirs: str, task: str, seed:
     if one.index.equals(other.index):
         return float(paired_variances(one.to_numpy(), other.to_numpy()))
     return float(sampling_variance(one.to_numpy()) + sampling_variance(other.to_numpy()))
+
+
+def _sign_test(
+    episodes: pd.Series, ours: str, theirs: str, tasks: list[str], seeds: list[int]
+) -> float:
+    """P-value of one agent being no better than the other: exact, one-sided, on paired episodes.
+
+    Of the episodes that only one of the two solved (under a mean of checkpoints: solved more
+    often), how likely would at least so many be the first one's if both were as likely (McNemar's
+    test in its exact form)? Two agents' episodes of one number start from the same state, so pairs
+    are alike whatever task and state they are of, which a test of two pooled rates (Fisher's,
+    Barnard's) would have to assume of all episodes.
+    """
+    cells = [(task, seed) for task in tasks for seed in seeds]
+    pairs = (episodes[ours, t, s].sub(episodes[theirs, t, s]).dropna() for t, s in cells)
+    signs = np.sign(np.concatenate([pair.to_numpy(dtype=float) for pair in pairs]))
+    better, decided = int((signs > 0).sum()), int((signs != 0).sum())
+    if not decided:
+        return 1.0
+    return float(stats.binomtest(better, decided, 0.5, alternative="greater").pvalue)
 
 
 def _probability_interval(ours: np.ndarray, theirs: np.ndarray) -> Interval:

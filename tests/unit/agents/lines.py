@@ -13,7 +13,7 @@ from mac.data.normalize import Normalizer
 from mac.data.store import Split
 from mac.data.views import VIEWS
 from mac.nets.mlp import Init
-from mac.planning.experiment import AgentFile, find, read_config
+from mac.planning.files import AgentFile, find, read_config
 from mac.rng import stream
 from mac.training.update import Update, adam
 from mac.types import Spaces

@@ -97,7 +97,7 @@ def test_the_correction_changes_no_value():
 
 
 def test_leq_fixed_is_leq_with_the_correction():
-    from mac.planning.experiment import AgentFile, find, read_config
+    from mac.planning.files import AgentFile, find, read_config
 
     path = find("agents", "leq_fixed")
     assert read_config(path, AgentFile).set == {"corrected_critic": True}

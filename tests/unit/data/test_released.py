@@ -8,7 +8,7 @@ import yaml
 from click.testing import CliRunner
 
 from mac.cli import main
-from mac.planning import experiment
+from mac.planning import files
 from tests.server import FileServer
 from tests.specs import POINTMASS
 
@@ -28,14 +28,14 @@ def mac(tmp_path, monkeypatch, raw_files):
 
         write("suites/toy", mode="goal", environments={"pointmass": line})
         write("datasets/ogbench", places=[server.root], allow_http=True)
-        experiment.read_config.cache_clear()
+        files.read_config.cache_clear()
 
         def run(*arguments):
             return CliRunner().invoke(main, ["data", *arguments])
 
         run.server = server
         yield run
-    experiment.read_config.cache_clear()
+    files.read_config.cache_clear()
 
 
 def test_fetch_then_verify(mac, tmp_path, raw_files):

@@ -43,9 +43,9 @@ def write(tmp_path, monkeypatch):
         path = tmp_path / kind / f"{name}.yaml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
-        from mac.planning import experiment
+        from mac.planning import files
 
-        experiment.read_config.cache_clear()
+        files.read_config.cache_clear()
         return path
 
     write("suites", "reward", SUITE)
@@ -385,18 +385,38 @@ def test_overrides_and_suite_lines_that_change_nothing_are_refused(write):
         (
             "mac",
             {"overrides": {"cube-nine*": {"discount": 0.9}}},
-            r"mac\.yaml: overrides\.cube-nine\*: no data set of any suite matches this pattern; "
+            r"mac\.yaml: overrides\.cube-nine\*: no data set matches this pattern; "
             r"expected a pattern of .*cube-single-play",
         ),
         (
             "iql",
             {"overrides": {"humanoidmaze-*": {"discount": 0.9}}},  # in suites of goals alone
-            r"iql\.yaml: overrides\.humanoidmaze-\*: no data set of any suite",
+            r"iql\.yaml: overrides\.humanoidmaze-\*: no data set matches",
         ),
         (
             "iql",
             {"modes": {"goal": {"discount": 0.9}}},
             r"iql\.yaml: modes\.goal: agent iql does not know this mode; expected reward",
+        ),
+        (
+            "mac",
+            {"tuning": {"sea-*": {"settings": 1, "source": "s"}}},
+            r"mac\.yaml: tuning\.sea-\*: no data set matches",
+        ),
+        (
+            "mac",
+            {"tuning": {"*": {"settings": 0, "source": "s"}}},
+            r"mac\.yaml: tuning\.\*\.settings: .*greater than or equal to 1; found 0",
+        ),
+        (
+            "mac",
+            {
+                "tuning": {
+                    "cube*": {"settings": 1, "source": "s"},
+                    "*play": {"settings": 2, "source": "s"},
+                }
+            },
+            r"mac\.yaml: tuning: two patterns match cube-single-play equally well",
         ),
         ("mac", {"modes": {"gaol": {}}}, r"mac\.yaml: modes\.gaol: .*'reward' or 'goal'"),
         (
@@ -413,6 +433,57 @@ def test_what_an_agents_file_says_to_nobody_is_refused(write, agent, content, me
     with pytest.raises(ConfigError, match=message) as caught:
         Plan(["x"])
     assert "\n" not in str(caught.value)
+
+
+def test_how_settings_were_found_is_told_by_the_most_specific_pattern(write):
+    def told(count):
+        return {"settings": count, "source": f"source {count}"}
+
+    write("agents", "mac", {"tuning": {"*": told(1), "cube-*": told(2)}})
+    write("experiments", "x", experiment(agents={"mac": {}, "flow_bc": {}}))
+    write("agents", "flow_bc", {})
+    settings = render_inputs(Plan(["x"]), "x")["config"]["settings"]
+    assert {s["label"]: s["tuning"] for s in settings} == {"mac": told(2), "flow_bc": None}
+    before = marks(Plan(["x"]))
+    write("experiments", "x", experiment(agents={"mac": {"tuning": {"*": told(3)}}, "flow_bc": {}}))
+    plan = Plan(["x"])
+    settings = render_inputs(plan, "x")["config"]["settings"]
+    assert {s["label"]: s["tuning"] for s in settings} == {"mac": told(3), "flow_bc": None}
+    after = marks(plan)
+    assert {name for name in before if before[name] != after[name]} == {"render"}
+    wrong = {"mac": {"tuning": {"scene-*": told(3)}}, "flow_bc": {}}
+    write("experiments", "x", experiment(agents=wrong))
+    with pytest.raises(
+        ConfigError, match=r"x\.yaml: agents\.mac\.tuning\.scene-\*: no data set matches"
+    ):
+        Plan(["x"])
+
+
+def test_an_agent_takes_part_in_the_suites_it_names_with_values_of_its_own_there(write):
+    write("suites", "goals", {**SUITE, "mode": "goal"})
+    suites = {"reward": {"cube-single": [1]}, "goals": {"cube-single": [1]}}
+    agents = {
+        "iql": {"suites": {"reward": {"alpha": 3.0}}, "set": {"alpha": 2.0, "expectile": 0.7}},
+        "mac": {"suites": {"reward": None, "goals": {"discount": 0.9}}},
+        "flow_bc": {},
+    }
+    write("experiments", "x", experiment(suites=suites, agents=agents))
+    cells = Experiment("x").cells
+    found = {(cell.label, cell.resolved.config.mode) for cell in cells}
+    pairs = {(label, mode) for label in ("mac", "flow_bc") for mode in ("reward", "goal")}
+    assert found == {("iql", "reward")} | pairs
+    values = {(c.label, c.resolved.config.mode): c.resolved for c in cells}
+    assert values["iql", "reward"].value("alpha") == 3.0
+    assert values["iql", "reward"].value("expectile") == 0.7
+    assert values["mac", "goal"].value("discount") == 0.9
+    assert values["mac", "reward"].value("discount") == 0.999
+    origin = values["iql", "reward"].origins["alpha"]
+    assert origin.endswith("x.yaml (agents.iql.suites.reward)")
+    agents["iql"]["suites"] = {"rewards": None}
+    write("experiments", "x", experiment(suites=suites, agents=agents))
+    message = r"x\.yaml: agents\.iql\.suites\.rewards: no suite of this experiment"
+    with pytest.raises(ConfigError, match=message):
+        Experiment("x").cells  # noqa: B018
 
 
 def test_values_of_a_mode_lie_between_an_agents_own_and_its_overrides(write):

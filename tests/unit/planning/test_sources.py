@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from mac.errors import ConfigError
-from mac.planning import experiment
+from mac.planning import files
 from mac.planning.datasets import data_job, known, raw_folders
 from mac.planning.experiment import Experiment
 from mac.planning.plan import Plan
@@ -22,7 +22,7 @@ def say(tmp_path, monkeypatch):
     monkeypatch.setenv("MAC_CONFIG_PATH", str(tmp_path))
 
     def write(name, kind="datasets", **content):
-        experiment.read_config.cache_clear()
+        files.read_config.cache_clear()
         path = tmp_path / kind / f"{name}.yaml"
         path.parent.mkdir(exist_ok=True)
         path.write_text(yaml.safe_dump(content))

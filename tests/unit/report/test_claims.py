@@ -31,7 +31,7 @@ def test_the_shipped_files_are_read_and_say_where_they_are_from(name):
         ("reward_1m", "scene", "fql", "56 ± 45 (tasks?)"),
         ("reward_1m", "puzzle-3x3", "mopo", "20 ± 0 (?)"),
         ("reward_1m", "puzzle-4x4", "mac", "78 ± 13 (seeds?)"),
-        ("goal_100m", "humanoidmaze-medium", "ngcsacbc", "98 ± 2 (?)"),
+        ("goal_100m", "humanoidmaze-medium", "ngcsac_bc", "98 ± 2 (?)"),
         ("goal_100m", "cube-octuple", "mac", "30 ± 6 (?)"),
         ("goal_100m", "puzzle-4x5", "leq", "1 ± 3 (?)"),
         ("ablations", "puzzle-4x4", "mac_h10", "85†"),

@@ -1,8 +1,11 @@
+import csv
+import io
 from pathlib import Path
 
 import pytest
 
 from mac.report.claims import load
+from mac.report.flat import csv_table
 from mac.report.tables import (
     MEAN,
     Cell,
@@ -10,6 +13,7 @@ from mac.report.tables import (
     Row,
     Table,
     best,
+    chance,
     comparison_table,
     condensed,
     interval,
@@ -24,6 +28,7 @@ from mac.report.tables import (
     statistics_table,
     value_table,
 )
+from mac.report.tuning import tunings
 from mac.stats.aggregate import read_summary
 from tests.unit.report.summaries import built_model_error, summary_of
 
@@ -61,6 +66,7 @@ def test_numbers():
     assert points(0.0) == points(-0.0001) == points(0.0001) == "0.0"
     assert magnitude(0.00123456) == "0.00123" and magnitude(-1.5) == "−1.5"
     assert plain(0.916) == "0.92"
+    assert chance(0.0314) == "0.031" and chance(1.23e-20) == "1.2e−20" and chance(None) == ""
 
 
 def test_intervals_say_why_they_are_missing():
@@ -119,9 +125,53 @@ def test_many_agents_keep_their_intervals_in_the_second_table(tmp_path):
     labels = [f"agent{i}" for i in range(5)]
     summary = summary_of(tmp_path, dict.fromkeys(labels, 0.5), seeds=4)
     assert len(score_table(summary, None).columns) == 6
-    table = statistics_table(summary)
+    table = statistics_table(summary, {})
     assert [cell.plain for cell in column(table, "agent")] == labels
     assert all(cell.plain.startswith("[") for cell in column(table, "95 % seeds"))
+
+
+def test_tuning_stands_beside_the_estimates_and_its_sources_below(tmp_path):
+    rates = {"mac": 0.6, "flow_bc": 0.2, "iql": 0.3}
+    summary = summary_of(tmp_path, rates, environments=("cube-single", "scene"), tasks=2)
+
+    def cell(label, environment, settings, source):
+        tuning = settings and {"settings": settings, "source": source}
+        return {"label": label, "environment": environment, "mode": "reward", "tuning": tuning}
+
+    found = tunings(
+        summary,
+        [
+            cell("mac", "cube-single", 1, "the release"),
+            cell("mac", "scene", 1, "the release"),
+            cell("iql", "cube-single", 4, "docs/quick.md."),
+            cell("iql", "scene", 1, "another paper"),
+            cell("flow_bc", "scene", None, None),
+            cell("iql", "cube-double", 9, "not in this table"),
+        ],
+    )
+    table = statistics_table(summary, found)
+    cells = zip(names(table), column(table, "agent"), column(table, "tuning"), strict=True)
+    shown = {(name.split(",")[0], agent.plain): cell.plain for name, agent, cell in cells}
+    unsaid = {("cube-single", "flow_bc"): "not said", ("scene", "flow_bc"): "not said"}
+    overall = {("all", label): "" for label in rates}
+    assert shown == {
+        ("cube-single", "mac"): "1",
+        ("scene", "mac"): "1",
+        ("cube-single", "iql"): "4",
+        ("scene", "iql"): "1",
+        **unsaid,
+        **overall,
+    }
+    assert table.notes[-4:] == (
+        "tuning: how many settings were tried, those chosen among them.",
+        "mac: the release.",
+        "iql on cube-single: docs/quick.md.",
+        "iql on scene: another paper.",
+    )
+    rows = list(csv.DictReader(io.StringIO(csv_table(summary, [], found))))
+    told = {(r["environment"], r["agent"], r["level"]): r["tuning"] for r in rows}
+    assert told["cube-single", "iql", "task"] == told["cube-single", "iql", "mean"] == "4"
+    assert told["", "iql", "overall"] == told["scene", "flow_bc", "mean"] == ""
 
 
 def test_the_papers_number_stands_beside_ours(tmp_path):

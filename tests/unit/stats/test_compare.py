@@ -1,3 +1,6 @@
+import math
+from fractions import Fraction
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -103,6 +106,46 @@ def test_agents_with_other_numbers_of_episodes_are_not_paired_by_episode():
     assert half == pytest.approx(1.959964 * np.sqrt(variance), rel=1e-5)
 
 
+def slow_sign_test(rows, seeds, tasks=TASKS):
+    """Sum of binomial probabilities, in fractions, over the episodes that only one solved."""
+    better = worse = 0
+    for task in tasks:
+        for seed in seeds:
+            own = rows[(rows["task"] == task) & (rows["seed"] == seed)].set_index("episode")
+            solved = {label: own[own["agent"] == label]["success"] for label in ("mac", "flow_bc")}
+            for episode in solved["mac"].index.intersection(solved["flow_bc"].index):
+                one, other = (bool(solved[label][episode]) for label in ("mac", "flow_bc"))
+                better, worse = better + (one and not other), worse + (other and not one)
+    decided = better + worse
+    chances = (math.comb(decided, k) for k in range(better, decided + 1))
+    return float(Fraction(sum(chances), 2**decided))
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(0.6, 0.3), (0.5, 0.5), (0.3, 0.6), (0.0, 0.0)])
+def test_the_sign_test_counts_episodes_that_only_one_solved(ours, theirs):
+    rows = rows_of({"mac": ours, "flow_bc": theirs}, [0, 1, 2], skip={("mac", TASKS[0], 1)})
+    fewer = rows[(rows["agent"] == "mac") | (rows["episode"] < 15)]
+    for given in (rows, fewer):
+        found = difference(given, [0, 1, 2])["p_value"]
+        assert found == pytest.approx(slow_sign_test(given, [0, 2]), rel=1e-9)
+
+
+def test_the_sign_test_holds_its_level_whatever_the_episodes_are():
+    """Both agents alike, on episodes from hopeless to certain: at most 5 % of p are below 0.05."""
+    draws = stream(0, "sign-test-level")
+    low = 0
+    for _ in range(400):
+        chance = draws.random(50)
+        frames = []
+        for label in ("mac", "flow_bc"):
+            run = make_run(label, TASKS[0], 0, episodes=50)
+            rows = episode_rows(run, 0.5, draws)
+            frames.append(rows.assign(success=draws.random(50) < chance))
+        found = difference(pd.concat(frames, ignore_index=True), [0], TASKS[:1])
+        low += found["p_value"] < 0.05
+    assert low / 400 <= 0.05 + 3 * (0.05 * 0.95 / 400) ** 0.5
+
+
 def test_only_seeds_that_both_completed_enter():
     rows = rows_of(
         {"mac": 0.9, "flow_bc": 0.1},
@@ -112,7 +155,7 @@ def test_only_seeds_that_both_completed_enter():
     assert difference(rows, [0, 1, 2, 3, 4])["seeds"] == 3
     nothing = difference(rows, [7])
     assert nothing["seeds"] == 0 and nothing["difference"] is None
-    assert nothing["ci_reason"] == "no seed in common"
+    assert nothing["ci_reason"] == "no seed in common" and nothing["p_value"] is None
 
 
 def test_the_episodes_interval_of_a_difference_covers():
