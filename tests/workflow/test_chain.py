@@ -91,8 +91,9 @@ def test_snakemakes_own_report_shows_the_page_and_the_figures_with_captions(fini
 def test_the_joint_schedule_trains_an_agent_in_one_job(finished, tmp_path):
     clone = finished.clone(tmp_path / "clone")
     clone.write("experiments/tiny", changed("schedule", "joint"))
-    tables = {"evaluate": 4, "aggregate": 1, "render": 1}
-    assert clone.planned("tiny") == {"train_agent": 4, **tables}
+    tables = {"evaluate": 2, "aggregate": 1, "render": 1}
+    # An agent of one stage is trained alike on either schedule: what is done of it stays done.
+    assert clone.planned("tiny") == {"train_agent": 2, **tables}
     done = clone.snakemake("tiny")
     assert done.returncode == 0, done.stdout
     assert clone.planned("tiny") == {}

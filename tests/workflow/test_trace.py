@@ -11,6 +11,7 @@ import yaml
 
 from mac.errors import MacError
 from mac.io import read_json, sha256_file, write_json
+from mac.seals import KEY, sealed
 from mac.stats.trace import ABSENT, BROKEN, OK, trace, traceable
 
 from .conftest import BIN
@@ -34,9 +35,11 @@ def spoil(path):
 
 
 def edit(path, change):
-    """Change a JSON or YAML file's content."""
+    """Change a JSON or YAML file's content, and its seal where it has one."""
     content = read_json(path) if path.suffix == ".json" else yaml.safe_load(path.read_text())
+    had_seal = content.pop(KEY, None) is not None
     change(content)
+    content = sealed(content) if had_seal else content
     if path.suffix == ".json":
         write_json(path, content)
     else:
@@ -206,6 +209,15 @@ def test_a_broken_link_is_named(clone, kind):
     broken = [link for link in trace("tiny", "task1", "mac", clone) if link.state == BROKEN]
     assert {link.name for link in broken} == names
     assert any(message in link.detail for link in broken), broken
+
+
+def test_an_edit_that_leaves_the_seal_is_refused_by_name(clone):
+    stamp = one(clone, "results/tiny/built/render-*.json")
+    content = read_json(stamp)
+    content["evaluations"].popitem()
+    write_json(stamp, content)
+    with pytest.raises(MacError, match=r"render-.*\.json: digest: damaged or changed"):
+        trace("tiny", "task1", "mac", clone)
 
 
 def test_a_clone_with_nothing_pulled_checks_what_is_committed(finished, tmp_path):
