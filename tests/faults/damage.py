@@ -81,7 +81,7 @@ def damage(lab: Lab, faults: int) -> Outcome:
 def _finished(lab: Lab, project: Project, draws: np.random.Generator) -> Iterator[Case]:
     """Every file that a job leaves for others, or for its readers.
 
-    Of jobs of one kind the one with the most kinds of readers: not every agent reads all of a store.
+    Of jobs of one kind the one with most kinds of readers: not every agent reads all of a store.
     """
     seen = set()
     for job in sorted(lab.jobs, key=lambda job: -len(_readers(lab, job))):

@@ -10,7 +10,8 @@ SHORT = {"kills": 8, "damage": 6, "disks": 2, "losses": 3, "memory": 2}
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory):
-    experiments = {"staged": variant({"mac": None})}
+    # Checks on held-out data, so that all of a store has a reader.
+    experiments = {"staged": variant({"mac": None}, **{"heads.validate_every": 5})}
     with laboratory(tmp_path_factory.mktemp("faults"), 0, experiments) as lab:
         yield lab
 
