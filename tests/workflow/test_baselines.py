@@ -50,7 +50,7 @@ def part(tmp_path, monkeypatch):
             sort_keys=False,
         )
         (tmp_path / "own/experiments/part.yaml").write_text(text)
-        files.read.cache_clear()
+        files.read_config.cache_clear()
         return Plan(["part"])
 
     monkeypatch.setenv("MAC_CONFIG_PATH", f"{tmp_path / 'own'}:{ROOT / 'configs'}")
