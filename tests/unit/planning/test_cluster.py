@@ -69,7 +69,7 @@ def test_run_times_follow_the_estimates_up_to_the_limit(paper, site):
     minutes = {}
     for job in paper:
         if job.rule in ("train_value", "evaluate"):
-            share = 4 if job.rule == "train_value" else 1  # four share a GPU
+            share = 8 if job.rule == "train_value" else 1  # eight share a GPU
             alone = sum(part for _, part in seconds(job, rates())) / 60
             minutes[job.rule, cluster.minutes(job)] = alone
             wanted = min(200, 15 + ceil(SAFETY * share * alone))
@@ -77,7 +77,7 @@ def test_run_times_follow_the_estimates_up_to_the_limit(paper, site):
     assert ("train_value", 200) in minutes and any(m < 200 for _, m in minutes)
     values = [job for job in paper if job.rule == "train_value"]
     longest = max(sum(part for _, part in seconds(job, rates())) for job in values) / 60
-    assert cluster.retries(values) + 1 == ceil(SAFETY * 4 * longest / 200) + SPARE_ATTEMPTS
+    assert cluster.retries(values) + 1 == ceil(SAFETY * 8 * longest / 200) + SPARE_ATTEMPTS
     assert cluster.retries([]) + 1 == SPARE_ATTEMPTS
 
 
@@ -98,7 +98,7 @@ def test_a_site_sets_partitions_for_all_rules_and_for_some(site):
     value, evaluate = cluster.resources("train_value"), cluster.resources("evaluate")
     assert (value["slurm_partition"], evaluate["slurm_partition"]) == ("gpu", "cpu")
     assert value["slurm_account"] == "me" and value["mem_mb"] == 9000
-    assert cluster.ask("train_value").together == 4  # what a site does not say stays
+    assert cluster.ask("train_value").together == 8  # what a site does not say stays
 
 
 @pytest.mark.parametrize(
