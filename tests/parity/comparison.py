@@ -135,3 +135,19 @@ def check_updates(case):
         assert off <= allowed, f"step {step}: {off} of {entries} entries off by > {bound}"
     after = case.family.forward(case, agent, batch, noise)["total_loss"]
     assert_close(after, case.arrays["out/total_loss_after3"], "total_loss_after3", 5e-5)
+
+
+class CaseTests:
+    """All comparisons of a case, of whatever the module's fixture ``case`` makes."""
+
+    @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
+    @pytest.mark.parametrize("grad", [True, False], ids=["autograd", "inference"])
+    def test_forward(self, case, dtype, grad):
+        """Both the differentiable and the fused inference path give the original's values."""
+        check_forward(case, dtype, grad)
+
+    def test_gradients(self, case):
+        check_gradients(case)
+
+    def test_updates(self, case):
+        check_updates(case)

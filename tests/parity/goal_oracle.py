@@ -9,15 +9,7 @@ import numpy as np
 import torch
 
 from . import oracle
-from .oracle import cross_entropy, network, scalar
-
-
-def members(P, module, *inputs):
-    """Outputs (E, B) of an ensemble, member by member."""
-    mine = {name: value for name, value in P.items() if name.startswith(f"{module}/")}
-    count = len(next(iter(mine.values())))
-    outputs = [scalar({n: v[e] for n, v in mine.items()}, module, *inputs) for e in range(count)]
-    return torch.stack(outputs)
+from .oracle import cross_entropy, members, network, scalar
 
 
 def actor(P, states, goals):

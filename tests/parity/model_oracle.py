@@ -9,8 +9,8 @@ import torch
 
 from . import oracle
 from .goal_oracle import aggregate, decode, density, errors, sample
-from .goal_oracle import members as scalars
 from .oracle import cross_entropy, network, scalar
+from .oracle import members as scalars
 
 
 def distribution(P, states, actions):

@@ -36,6 +36,14 @@ def scalar(P, module, *inputs):
     return network(P, module, *inputs)[..., 0]
 
 
+def members(P, module, *inputs):
+    """Outputs (E, ...) of an ensemble, member by member."""
+    mine = {name: value for name, value in P.items() if name.startswith(f"{module}/")}
+    count = len(next(iter(mine.values())))
+    outputs = [scalar({n: v[e] for n, v in mine.items()}, module, *inputs) for e in range(count)]
+    return torch.stack(outputs)
+
+
 def spread(x, goals):
     """Goals (B, G) beside points (..., B, D)."""
     return None if goals is None else goals.expand(*x.shape[:-1], goals.shape[-1])

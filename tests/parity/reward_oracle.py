@@ -8,15 +8,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .oracle import euler, network, scalar
-
-
-def members(P, module, *inputs):
-    """Outputs (E, ...) of an ensemble, member by member."""
-    mine = {name: value for name, value in P.items() if name.startswith(f"{module}/")}
-    count = len(next(iter(mine.values())))
-    outputs = [scalar({n: v[e] for n, v in mine.items()}, module, *inputs) for e in range(count)]
-    return torch.stack(outputs)
+from .oracle import euler, members, network, scalar
 
 
 def mean_of(P, module, states):

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import json
-
-import numpy as np
 import pytest
-import torch
 
 from . import model_oracle
-from .comparison import check_forward, check_gradients, check_updates, open_case
-from .test_goal_options import BOUNDS, free, plain, read, same
+from .altered import altered, check_agreement, free, plain, same
+from .comparison import CaseTests
 
 NAMES = [f"{agent}_{mode}" for agent in model_oracle.FORWARD for mode in ("gc", "reward")]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_oracle_agrees_with_the_original(name):
-    config, given, expected = read(name)
-    found = model_oracle.evaluate(config, given)
-    for key, array in expected.items():
-        group = key.partition("/")[0]
-        if group == "info":
-            continue
-        share = 5e-5 if key.endswith("total_loss_after3") else BOUNDS.get(group)
-        bound = share * np.abs(array).max() if share else 5e-6
-        assert found[key].shape == array.shape, key
-        assert np.abs(found[key] - array).max() <= bound, key
+    check_agreement(model_oracle.evaluate, name)
 
 
 def shorter(arrays):
@@ -58,25 +45,9 @@ ALTERED = {
 @pytest.fixture(scope="module", params=ALTERED)
 def case(request, tmp_path_factory):
     """A case of the original with other options, and the oracle's results."""
-    name, alter, options = ALTERED[request.param]
-    config, arrays, _ = read(name)
-    config, arrays = {**config, **options}, alter(arrays)
-    results = model_oracle.evaluate(config, arrays)
-    results = {key: array.astype(np.float32) for key, array in results.items()}
     path = tmp_path_factory.mktemp("altered") / f"{request.param}.npz"
-    np.savez(path, config=np.array(json.dumps(config)), **arrays, **results)
-    return open_case(path)
+    return altered(model_oracle.evaluate, *ALTERED[request.param], path)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
-@pytest.mark.parametrize("grad", [True, False], ids=["autograd", "inference"])
-def test_forward(case, dtype, grad):
-    check_forward(case, dtype, grad)
-
-
-def test_gradients(case):
-    check_gradients(case)
-
-
-def test_updates(case):
-    check_updates(case)
+class TestAlteredCases(CaseTests):
+    pass

@@ -10,13 +10,12 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 
 from tests.architecture.source import ROOT
 from tests.conftest import PARITY_CASES
 
 from .cases import agent_name
-from .comparison import check_forward, check_gradients, check_updates, open_case
+from .comparison import CaseTests, open_case
 from .made_up import made_up
 
 UNEVEN = {
@@ -55,18 +54,8 @@ def case(request, tmp_path_factory):
     return open_case(path)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
-@pytest.mark.parametrize("grad", [True, False], ids=["autograd", "inference"])
-def test_forward(case, dtype, grad):
-    check_forward(case, dtype, grad)
-
-
-def test_gradients(case):
-    check_gradients(case)
-
-
-def test_updates(case):
-    check_updates(case)
+class TestMadeUpCases(CaseTests):
+    pass
 
 
 @pytest.mark.parametrize(

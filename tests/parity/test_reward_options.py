@@ -2,52 +2,17 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
-import torch
-
-from tests.conftest import PARITY_CASES
 
 from . import reward_oracle
-from .comparison import check_forward, check_gradients, check_updates, open_case
-
-BOUNDS = {"out": 2e-5, "grad": 2e-5, "grad_critic_only": 2e-5}
-INPUTS = ("params", "batch", "noise", "test")
-
-
-def read(name):
-    """Options, inputs and results of a case of the original."""
-    with np.load(PARITY_CASES / f"{name}.npz") as archive:
-        arrays = {key: archive[key] for key in archive.files}
-    config = json.loads(str(arrays.pop("config")))
-    groups = {True: {}, False: {}}
-    for key, array in arrays.items():
-        groups[key.partition("/")[0] in INPUTS][key] = array
-    return config, groups[True], groups[False]
+from .altered import altered, check_agreement, plain, same
+from .comparison import CaseTests
 
 
 @pytest.mark.parametrize("name", reward_oracle.FORWARD)
 def test_the_oracle_agrees_with_the_original(name):
-    config, given, expected = read(name)
-    found = reward_oracle.evaluate(config, given)
-    expected = {k: array for k, array in expected.items() if k.partition("/")[0] != "info"}
-    assert found.keys() >= expected.keys()
-    for key, array in expected.items():
-        group = key.partition("/")[0]
-        bound = BOUNDS[group] * np.abs(array).max() if group in BOUNDS else 5e-6
-        assert found[key].shape == array.shape, key
-        assert np.abs(found[key] - array).max() <= bound, key
-
-
-def same(arrays):
-    return arrays
-
-
-def plain(arrays):
-    """Without layer normalisation."""
-    return {key: array for key, array in arrays.items() if "LayerNorm" not in key}
+    check_agreement(reward_oracle.evaluate, name)
 
 
 def normed(arrays):
@@ -92,25 +57,9 @@ ALTERED = {
 @pytest.fixture(scope="module", params=ALTERED)
 def case(request, tmp_path_factory):
     """A case of the original with other options, and the oracle's results."""
-    name, alter, options = ALTERED[request.param]
-    config, arrays, _ = read(name)
-    config, arrays = {**config, **options}, alter(arrays)
-    results = reward_oracle.evaluate(config, arrays)
-    results = {key: array.astype(np.float32) for key, array in results.items()}
     path = tmp_path_factory.mktemp("altered") / f"{request.param}.npz"
-    np.savez(path, config=np.array(json.dumps(config)), **arrays, **results)
-    return open_case(path)
+    return altered(reward_oracle.evaluate, *ALTERED[request.param], path)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
-@pytest.mark.parametrize("grad", [True, False], ids=["autograd", "inference"])
-def test_forward(case, dtype, grad):
-    check_forward(case, dtype, grad)
-
-
-def test_gradients(case):
-    check_gradients(case)
-
-
-def test_updates(case):
-    check_updates(case)
+class TestAlteredCases(CaseTests):
+    pass
