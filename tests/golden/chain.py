@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import torch
 import yaml
 
+from mac.agents.base import agent_class
 from mac.cli import main
 from mac.data.store import ARRAYS, SPLITS, Store
 from mac.evaluation import model_error
@@ -33,6 +34,10 @@ from tests.specs import POINTMASS
 
 LINE = {key: value for key, value in POINTMASS.facts().items() if key != "name"}
 WIDTHS = {"hidden_dims": [8, 8]}
+PLANNER = {
+    **{"rows": 4, "hidden_dims": [8, 16], "kernels_down": [4], "kernels_up": [4]},
+    **{"diffusion_steps": 3, "average_start": 4, "average_every": 3},
+}
 VALUES = {
     "schedule": "staged",
     "data": {"source": "collect", "train_episodes": 4, "episode_length": 30},
@@ -54,7 +59,9 @@ VALUES = {
         "td_lambda": 0.9,
         "checkpoint_every": 10,
     },
-    "actor": WIDTHS,
+    "actor": {**WIDTHS, "flow_steps": 3},
+    "dynamics": WIDTHS,
+    "outcome_length": 5,
     "rollout_length": 3,
     "imagined": {"batch_size": 10, "rollout_length": 2, "starts": 9, "retain": 3, "every": 6},
     "evaluate": {"episodes": 3, "batch_width": 2, "num_candidates": 4, "execute_length": 2},
@@ -63,13 +70,28 @@ JOINT = {
     "schedule": "joint",
     "heads": {"validate_every": 0, "keep": "last", "optimiser.weight_decay": 0.0},
 }
+ONE_STEP = ("gciql", "ifql", "iql", "fql", "leq", "mobile", "mopo", "random")
 AGENTS = {
     "mac": {},
     "joint": {"agent": "mac", "set": JOINT},
     "mac_gau": {},
     "mac_fql": {"set": {"chunk_length": 3}},
     "flow_bc": {},
-    **{name: {"set": {"evaluate": {"execute_length": 1}}} for name in ("mopo", "mobile", "leq")},
+    **{name: {"set": {"evaluate": {"execute_length": 1}}} for name in ONE_STEP},
+    **{
+        name: {"set": {"subgoal_steps": 5, "evaluate": {"execute_length": 1}}}
+        for name in ("ngcsac_bc", "sharsa")
+    },
+    "rebrac": {"set": {"alpha_actor": 0.1, "alpha_critic": 0.1, "evaluate": {"execute_length": 1}}},
+    "fmpc": {},
+    "idql": {
+        "set": {
+            "actor": {"diffusion_steps": 3, "time_dims": [4, 8, 8]},
+            "evaluate": {"execute_length": 1},
+        }
+    },
+    "diffuser": {"set": {"plan": PLANNER}},
+    "hd_da": {"set": {"high": PLANNER, "low": PLANNER}},
     "model_error": {"set": {"evaluate": {"windows": 4, "horizon": 12}}},
 }
 
@@ -83,7 +105,11 @@ def write(folder: Path) -> list[str]:
             "title": mode,
             "caption": "For traces.",
             "suites": {f"toy_{mode}": {POINTMASS.name: tasks}},
-            "agents": AGENTS,
+            "agents": {
+                label: entry
+                for label, entry in AGENTS.items()
+                if mode in agent_class(entry.get("agent", label)).modes
+            },
             "seeds": [3],
             "set": VALUES,
         }

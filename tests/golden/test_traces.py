@@ -14,17 +14,20 @@ import numpy as np
 import pytest
 import torch
 
+from mac.data.normalize import Normalizer
+from mac.data.store import Store
+from mac.data.views import VIEWS
 from mac.rng import stream
 from mac.training import run as training
 from mac.training.refresh import Refreshing
 from mac.training.update import Update, adam
-from mac.types import Batch
 
 from . import chain
 
 STORED = Path(__file__).parent / "traces.json"
 DRAWN = 1e-5  # float32 draws of another machine differ in their last bits
 EXACT = 1e-9  # nothing but float64 arithmetic
+IDENTITY = Normalizer(*(np.full(size, value) for size in (4, 2) for value in (0.0, 1.0)))
 
 
 @pytest.fixture(scope="module")
@@ -112,10 +115,20 @@ def test_updates(jobs, check):
     check("updates", {n: traced(job, updates(job)) for n, job in trained.items()}, EXACT)
 
 
+def made_up(draw, name, shape):
+    """An array of a batch, in the range of its name."""
+    if name in ("masks", "continues"):
+        return (draw.random(shape) > 0.3) * 1.0
+    if "actions" in name:
+        return draw.uniform(-0.95, 0.95, shape)
+    return draw.uniform(0.5, 1.0, shape) if name == "discounts" else draw.standard_normal(shape)
+
+
 def updates(job):
     """Losses of four updates from fixed parameters, batch and noise, all drawn by NumPy."""
     agent, draw = training.build_agent(job), stream(0, "golden")
-    spaces, n = agent.spaces, agent.config.chunk_length
+    split = Store.open(job.store).split("train")
+    view = VIEWS[job.stage.view].configured(agent.config, split, IDENTITY, 1)
     with torch.no_grad():
         for part in agent.parts.values():
             for parameter in part.parameters():
@@ -123,15 +136,9 @@ def updates(job):
                 parameter.copy_(torch.from_numpy(np.asarray(values)))
 
     def batch_of(step, purpose, counter, rows):
-        return Batch(
-            observations=draw.standard_normal((rows, spaces.observation_dim)),
-            actions=draw.uniform(-0.95, 0.95, (rows, n, spaces.action_dim)),
-            rewards=draw.standard_normal(rows),
-            masks=(draw.random(rows) > 0.3) * 1.0,
-            next_observations=draw.standard_normal((rows, spaces.observation_dim)),
-            value_goals=draw.standard_normal((rows, spaces.goal_dim)),
-            actor_goals=draw.standard_normal((rows, spaces.goal_dim)),
-        ).map(torch.from_numpy)
+        like = view.sample(stream(0, "golden shapes"), rows)
+        arrays = {n: made_up(draw, n, array.shape) for n, array in vars(like).items()}
+        return type(like)(**arrays).map(torch.from_numpy)
 
     def noise_of(purpose, counter, draws):
         kinds = {
