@@ -27,7 +27,9 @@ PLAYED = ("random", "iql", "gciql")
 PREDICTIONS = {"dynamics_loss", "flow_loss", "distill_loss", "bc_loss", "success_loss"}
 PREDICTIONS |= {"reward_loss", "plan_loss", "high_loss", "low_loss"}
 # The paper scores them about 0 in places, where success cannot tell learning from a mistake.
-PREDICTING = {"fmpc", "mopo", "leq", "leq_fixed", "diffuser", "hd_da"}
+PREDICTING = {"fmpc", "leq", "leq_fixed", "diffuser", "hd_da"}
+
+IMAGINING = {"mopo", "mobile"}  # they first fill a buffer; LEQ's dynamics are theirs
 
 
 @pytest.fixture
@@ -91,7 +93,7 @@ def test_agents_solve_the_toy_and_random_actions_do_not(part):
             assert own["mean"] >= 0.8, (pair["agent"], name)
             judged.add((pair["agent"], environments[name]))
     assert judged == {("iql", "reward"), ("gciql", "goal")}
-    assert "| tuning" not in Path("results/part/table.md").read_text()
+    assert "tuning |" in Path("results/part/table.md").read_text()
 
 
 def held_out_losses(job, updates=150):
@@ -102,7 +104,9 @@ def held_out_losses(job, updates=150):
     generator = torch.Generator().manual_seed(0)
 
     def draw(split, size, counter):
-        rows = view(job, agent.config, store, split).sample(stream(0, split, counter=counter), size)
+        rows = view(job.stage.view, job, agent.config, store, split).sample(
+            stream(0, split, counter=counter), size
+        )
         draws = update.draws(size).items()
         noise = {name: draw.sample(generator, torch.device("cpu")) for name, draw in draws}
         return rows.map(torch.from_numpy), noise
@@ -126,7 +130,7 @@ def test_predictions_improve_on_data_held_out(part):
     for job in part(CONTENT["agents"]):
         if job.rule in ("collect", "build"):
             run(job)
-        if job.rule.startswith("train_") and not job.stage.needs:
+        if job.rule.startswith("train_") and not job.stage.needs and job.label not in IMAGINING:
             before, after = held_out_losses(job)
             for name, value in after.items():
                 assert value < 0.95 * before[name], (job.label, job.stage.name, name)
