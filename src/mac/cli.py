@@ -354,7 +354,8 @@ def build(experiment: str, **names: Any) -> None:
         source = job.upstream["raw"]
         raw = [source.directory / name for name in source.data_files]
         half = len(raw) // 2
-        known["data"] = run(raw[:half], raw[half:], job.environment, job.directory)
+        precision = job.config["data"]["precision"]
+        known["data"] = run(raw[:half], raw[half:], job.environment, job.directory, precision)
 
 
 @main.command()

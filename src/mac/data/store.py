@@ -25,7 +25,8 @@ class Split:
     """Episodes one after the other, T transitions in T + 1 rows, the last the final state.
 
     Attributes:
-        observations: (rows, O) float32, not normalised.
+        observations: (rows, O) float32, not normalised; in another ``data.precision`` as
+            :mod:`mac.data.precision` stores it.
         actions: (rows, A) float32 in (-1, 1); filler in the final-state rows.
         terminals: (rows,) float32, 1 in rows T - 1 and T of an episode.
         valids: (rows,) float32, 0 in final-state rows; the next state of a valid row is the next
