@@ -354,7 +354,8 @@ def build(experiment: str, **names: Any) -> None:
         source = job.upstream["raw"]
         raw = [source.directory / name for name in source.data_files]
         half = len(raw) // 2
-        known["data"] = run(raw[:half], raw[half:], job.environment, job.directory)
+        precision = job.config["data"]["precision"]
+        known["data"] = run(raw[:half], raw[half:], job.environment, job.directory, precision)
 
 
 @main.command()
@@ -522,14 +523,45 @@ def bench_train(agent: str, size: str, rounds: int | None, device: str, as_json:
 
 
 @bench.command("data")
-@click.argument("store", type=click.Path(path_type=Path))
+@click.argument("store", type=click.Path(path_type=Path), required=False)
 @click.option("--size", type=click.Choice(["quick", "paper"]), default="quick", show_default=True)
-def bench_data(store: Path, size: str) -> None:
-    """CPU-milliseconds for each batch from a built store."""
-    from mac.bench.data import measure
+@click.option(
+    "--transitions",
+    type=click.IntRange(min=1000),
+    default=100_000_000,
+    show_default=True,
+    help="of the store of noise",
+)
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    default=Path(),
+    help="where the store of noise is written, and deleted in the end; here, unless given",
+)
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10.0,
+    show_default=True,
+    help="that each measurement takes",
+)
+def bench_data(
+    store: Path | None, size: str, transitions: int, folder: Path, seconds: float
+) -> None:
+    """How fast batches come from data that memory cannot hold, or what one of a built STORE costs.
+
+    Without STORE, a store of noise is written, 53 GB for 100M transitions, and read with cold and
+    warm caches, beside the disk's own rate. With STORE, CPU-milliseconds of a batch and of the
+    update that it is for.
+    """
+    from mac.bench import data, reading
     from mac.data.store import Store
 
-    click.echo(json.dumps(measure(Store.open(store), size), indent=2, sort_keys=True))
+    if store is None:
+        result = reading.measure(folder, transitions, seconds)
+    else:
+        result = data.measure(Store.open(store), size)
+    click.echo(json.dumps(result, indent=2, sort_keys=True))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any
 from mac.errors import ConfigError, DataError
 from mac.io import read_json, read_yaml, sha256_file, write_json, write_yaml
 from mac.seals import sealed, unsealed
-from mac.verified import is_file_of
+from mac.verified import hashed, is_file_of
 
 PACKAGES = ("mac-bench", "torch", "numpy", "ogbench", "mujoco", "gymnasium")
 RECORD = "run.yaml"  # lies beside what a job wrote
@@ -170,7 +170,7 @@ def recorded(
         outputs = [file for file in beside if not file.name.startswith(".")]
     if not all(file.is_file() for file in outputs):
         return
-    files = {file.name: sha256_file(file) for file in sorted(outputs) if file.name != RECORD}
+    files = {file.name: hashed(file) for file in sorted(outputs) if file.name != RECORD}
     spent = clock.spent()
     if str(known.get("device", "")).startswith("cuda"):
         hours = {"gpu": spent["wall_seconds"] / HOUR_S}

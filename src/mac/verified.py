@@ -32,17 +32,36 @@ def is_file_of(
     if path.stat().st_size < LARGE:
         found = digest(path)
         return found == expected, found
-    notes, seen = path.with_name(NOTES), _identity(path)
-    known: dict[str, list[str | int]] = {}
-    with suppress(DataError):  # absent, or torn
-        known = read_json(notes)
-    if known.get(path.name) == [expected, *seen]:
+    if _known(path.with_name(NOTES)).get(path.name) == [expected, *_identity(path)]:
         return True, expected
+    seen = _identity(path)
     found = digest(path)
-    if found == expected and _identity(path) == seen:
-        with suppress(OSError):  # a folder that is read-only
-            write_json(notes, known | {path.name: [expected, *seen]})
+    if found == expected:
+        _note(path, found, seen)
     return found == expected, found
+
+
+def hashed(path: Path, digest: Callable[[Path], str] = sha256_file) -> str:
+    """SHA-256 of a file by whom it was written: the next to ask need not read a large one again."""
+    seen = _identity(path)
+    found = digest(path)
+    if path.stat().st_size >= LARGE:
+        _note(path, found, seen)
+    return found
+
+
+def _known(notes: Path) -> dict[str, list[str | int]]:
+    with suppress(DataError):  # absent, or torn
+        return read_json(notes)
+    return {}
+
+
+def _note(path: Path, found: str, seen: list[int]) -> None:
+    """Note a file's hash, unless the file changed while it was read."""
+    notes = path.with_name(NOTES)
+    if _identity(path) == seen:
+        with suppress(OSError):  # a folder that is read-only
+            write_json(notes, _known(notes) | {path.name: [found, *seen]})
 
 
 def _identity(path: Path) -> list[int]:

@@ -82,3 +82,22 @@ def test_a_folder_without_room_for_notes_is_read_each_time(file, counted, monkey
         assert verified.is_file_of(file, sha256_file(file), digest)[0]
     assert read == ["a.npy", "a.npy"]
     assert verified.is_file_of(file.with_name("none"), "x") == (False, "nothing")
+
+
+def test_who_wrote_a_file_and_hashed_it_spares_the_next_the_reading(file, counted):
+    digest, read = counted
+    expected = verified.hashed(file)
+    assert expected == sha256_file(file)
+    assert verified.is_file_of(file, expected, digest) == (True, expected) and read == []
+    file.write_bytes(b"X123456789abcdef")
+    assert not verified.is_file_of(file, expected, digest)[0] and read == ["a.npy"]
+
+
+def test_a_file_that_changes_while_it_is_hashed_is_not_noted(file):
+    def digest(path):
+        found = sha256_file(path)
+        path.write_bytes(b"X123456789abcdef!")
+        return found
+
+    verified.hashed(file, digest)
+    assert not (file.parent / verified.NOTES).exists()

@@ -74,6 +74,9 @@ class DataConfig(Model):
     normalizer: Literal["validation", "train", "none"] = Field(
         "validation", description="split whose range scales observations and goals; [F] validation"
     )
+    precision: Literal["float32", "float16", "bfloat16"] = Field(
+        "float32", description="in which the store keeps observations; [F] float32"
+    )
     all_anchors: bool = Field(
         False, description="[C] use the two chunk starts per episode that the original leaves out"
     )

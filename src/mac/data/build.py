@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from mac.data.normalize import Normalizer
+from mac.data.precision import STORED, narrowed, widened
 from mac.data.raw import compact, episode_index, read_raw, row_count
 from mac.data.statistics import Columns
 from mac.data.store import ARRAYS, FORMAT, INDEX, SPLITS
@@ -28,7 +30,13 @@ DESCRIBED = ("observations", "goals")  # arrays whose statistics the normaliser 
 TASKWISE = ("rewards", "masks")  # (tasks, rows); all others begin with the rows
 
 
-def build(raw_train: Sequence[Path], raw_val: Sequence[Path], spec: EnvSpec, out_dir: Path) -> str:
+def build(
+    raw_train: Sequence[Path],
+    raw_val: Sequence[Path],
+    spec: EnvSpec,
+    out_dir: Path,
+    precision: str = "float32",
+) -> str:
     """Build the store of a data set.
 
     Writes ``<split>_<array>.npy`` for both splits and, last, ``manifest.json``: its existence means
@@ -41,6 +49,8 @@ def build(raw_train: Sequence[Path], raw_val: Sequence[Path], spec: EnvSpec, out
         raw_val: validation files, in order.
         spec: the environment.
         out_dir: folder of the store.
+        precision: of the observations in it; what another than float32 saves and rounds is in the
+            manifest under ``precision``. Statistics are of the files' own numbers.
 
     Returns:
         A fingerprint of the raw files' hashes: the same for the same bytes, wherever they are from.
@@ -61,7 +71,7 @@ def build(raw_train: Sequence[Path], raw_val: Sequence[Path], spec: EnvSpec, out
         if not some:
             raise DataError("no raw files", key=split, expected="at least one")
     rows = {split: [row_count(file) for file in some] for split, some in files.items()}
-    partial = _Partial(out_dir / PARTIAL, spec, files)
+    partial = _Partial(out_dir / PARTIAL, spec, files, precision)
     todo = [(split, index) for split, some in files.items() for index in range(len(some))]
     partial.check([files[split][index] for split, index in todo])
     done = len(partial.files)
@@ -77,6 +87,8 @@ def build(raw_train: Sequence[Path], raw_val: Sequence[Path], spec: EnvSpec, out
         "splits": {split: partial.described(split) for split in SPLITS},
         "statistics": {split: partial.statistics(split) for split in SPLITS},
     }
+    if precision != "float32":
+        manifest["precision"] = partial.rounding(manifest["statistics"])
     for path in sorted(partial.folder.glob("*.npy")):
         path.replace(out_dir / path.name)
     write_json(out_dir / "manifest.json", manifest)
@@ -93,11 +105,16 @@ class _Partial:
         files: what is known of each raw file that is in, in order.
     """
 
-    def __init__(self, folder: Path, spec: EnvSpec, files: Mapping[str, Sequence[Path]]) -> None:
-        self.folder, self.spec = folder, spec
+    def __init__(
+        self, folder: Path, spec: EnvSpec, files: Mapping[str, Sequence[Path]], precision: str
+    ) -> None:
+        self.folder, self.spec, self.precision = folder, spec, precision
         self.versions = {**adapter(spec).versions(), "numpy": np.__version__}
         raw = {split: [str(file) for file in some] for split, some in files.items()}
-        self._identity = {"environment": spec.data_facts(), "versions": self.versions, "raw": raw}
+        self._identity = {
+            **{"environment": spec.data_facts(), "versions": self.versions},
+            **{"raw": raw, "precision": precision},
+        }
         self.files: list[dict[str, Any]] = []
         with suppress(DataError):  # absent, or torn by a crash
             state = read_json(folder / "progress.json")
@@ -128,17 +145,20 @@ class _Partial:
 
         check(file, digest=digest)
         sha256 = digest(file)
-        columns = {}
+        columns, rounding = {}, []
         for key, array in self._arrays(file).items():
             shape = (*array.shape[:-1], total) if key in TASKWISE else (total, *array.shape[1:])
             output = self._array(split, key, shape)
             rows = slice(first, first + array.shape[-1 if key in TASKWISE else 0])
-            output[(..., rows) if key in TASKWISE else rows] = array
+            stored = narrowed(array, self._precision(key))
+            output[(..., rows) if key in TASKWISE else rows] = stored
             output.flush()
+            if key == "observations":
+                rounding = np.abs(widened(stored) - array).max(axis=0).tolist()
             if key in DESCRIBED:
                 columns[key] = Columns.of(array).state()
         known = {"split": split, "name": file.name, "sha256": sha256, "rows": rows.stop - first}
-        self.files.append({**known, "columns": columns})
+        self.files.append({**known, "columns": columns, "rounding": rounding})
         write_json(self.folder / "progress.json", {"identity": self._identity, "files": self.files})
 
     def _arrays(self, file: Path) -> dict[str, np.ndarray]:
@@ -160,17 +180,38 @@ class _Partial:
         }
 
     def _array(self, split: str, key: str, shape: tuple[int, ...]) -> np.ndarray:
-        """Memory-mapped float32 array of a split, made with the first file.
+        """Memory-mapped array of a split, made with the first file.
 
         Its room is taken at once: where a disk fills up under a map, the kernel ends the process.
         """
         path = self.folder / f"{split}_{key}.npy"
         if any(known["split"] == split for known in self.files):
             return np.lib.format.open_memmap(path, mode="r+")
-        array = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        dtype = STORED[self._precision(key)]
+        array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
         with path.open("r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
         return array
+
+    def _precision(self, key: str) -> str:
+        return self.precision if key == "observations" else "float32"
+
+    def rounding(self, statistics: Mapping[str, Any]) -> dict[str, Any]:
+        """What the precision of the observations saves, and how far it moved any of them.
+
+        ``largest`` has one number a column; ``largest_normalised`` is the largest of all after the
+        transform by the validation statistics.
+        """
+        largest = np.max([known["rounding"] for known in self.files], axis=0)
+        scale = Normalizer.from_statistics(statistics, "validation").observation_scale
+        stored = 2 * self.spec.observation_dim * sum(known["rows"] for known in self.files)
+        return {
+            "observations": self.precision,
+            "bytes": stored,
+            "bytes_in_float32": 2 * stored,
+            "largest": largest.tolist(),
+            "largest_normalised": float((largest / scale).max()),
+        }
 
     def described(self, split: str) -> dict[str, Any]:
         """A split's part of the manifest; writes its episode index."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mac.data.precision import widened
 from mac.errors import ConfigError
 
 MARGIN = 1e-3  # added to half ranges; so what never moved is multiplied by 1000 [F]
@@ -62,8 +63,8 @@ class Normalizer:
         return cls(*parts)
 
     def observations(self, observations: np.ndarray) -> np.ndarray:
-        """Normalised states, (…, O) to (…, O)."""
-        return (observations - self.observation_centre) / self.observation_scale
+        """Normalised states, (…, O) to (…, O), of whatever precision they are stored in."""
+        return (widened(observations) - self.observation_centre) / self.observation_scale
 
     def goals(self, goals: np.ndarray) -> np.ndarray:
         """Normalised goals, (…, G) to (…, G); goals of width 0 pass through."""

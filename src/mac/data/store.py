@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mac.data.normalize import Normalizer
+from mac.data.scattered import Scattered, too_large
 from mac.errors import DataError, MissingDataError
 from mac.io import read_json
 from mac.provenance import check
@@ -24,7 +25,8 @@ class Split:
     """Episodes one after the other, T transitions in T + 1 rows, the last the final state.
 
     Attributes:
-        observations: (rows, O) float32, not normalised.
+        observations: (rows, O) float32, not normalised; in another ``data.precision`` as
+            :mod:`mac.data.precision` stores it.
         actions: (rows, A) float32 in (-1, 1); filler in the final-state rows.
         terminals: (rows,) float32, 1 in rows T - 1 and T of an episode.
         valids: (rows,) float32, 0 in final-state rows; the next state of a valid row is the next
@@ -99,28 +101,32 @@ class Store:
     def split(self, name: str) -> Split:
         """The ``train`` or ``validation`` split, memory-mapped, its bytes checked.
 
-        That takes seconds a GB the first time and none later; see :mod:`mac.verified`.
+        That takes seconds a GB the first time and none later; see :mod:`mac.verified`. Arrays of a
+        split that memory cannot hold are :class:`mac.data.scattered.Scattered`.
         """
         if name not in SPLITS:
             raise DataError("unknown split", found=name, expected=" or ".join(SPLITS))
         paths = {key: self.directory / f"{name}_{key}.npy" for key in ARRAYS}
         check(*paths.values())
         arrays = {}
+        scattered = too_large(sum(path.stat().st_size for path in paths.values() if path.exists()))
         for key, path in paths.items():
             shape = tuple(self.manifest["splits"][name]["shapes"][key])
             try:
-                arrays[key] = np.load(path, mmap_mode="r").view(np.ndarray)
+                mapped = np.load(path, mmap_mode="r")
             except FileNotFoundError:
                 raise DataError("file of the store is missing", file=path) from None
             except (ValueError, EOFError) as error:
                 raise DataError(f"damaged file ({error})", file=path) from None
-            if arrays[key].shape != shape:
+            if mapped.shape != shape:
                 raise DataError(
                     "array differs from the manifest",
                     file=path,
-                    found=arrays[key].shape,
+                    found=mapped.shape,
                     expected=shape,
                 )
+            rows = scattered and key not in INDEX  # the index is read whole
+            arrays[key] = Scattered.of(mapped) if rows else mapped.view(np.ndarray)
         rows = [file.get("rows", 0) for file in self.manifest["splits"][name]["files"]]
         before = np.searchsorted(arrays["starts"], np.cumsum(rows))
         return Split(**arrays, files=tuple(np.diff(before, prepend=0).tolist()))

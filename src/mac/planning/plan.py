@@ -404,6 +404,8 @@ class Plan:
             "environment": spec.data_facts(),
             "raw": raw.fingerprint,
         }
+        if data.precision != "float32":  # so that older stores keep their names
+            content["precision"] = data.precision
         mark = fingerprint(content)
         return self._add(
             Job(

@@ -147,6 +147,7 @@ ALWAYS = [
     ("data.normalizer", "train", STAGES | BOTH | REPORT),
     ("data.train_episodes", 5, DATA | STAGES | BOTH | REPORT),
     ("data.seed", 5, DATA | STAGES | BOTH | REPORT),
+    ("data.precision", "float16", {"build"} | STAGES | BOTH | REPORT),
 ]
 IN_ONE_MODE = [
     ("reward", "discount", 0.9, HEADS),
