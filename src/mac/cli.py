@@ -115,19 +115,16 @@ def _attempt(plan: Any, rule: str, *, whole: bool = True, **names: Any) -> Itera
         yield job
 
 
-@contextmanager
-def _data(rule: str, dataset: str | None, experiment: str | None, **names: Any) -> Iterator[Any]:
-    """The job that brings a data set, by its name or by an experiment that uses it."""
-    from mac.planning.datasets import data_job
+def _data(rule: str, dataset: str | None, experiment: str | None, **names: Any) -> list[Any]:
+    """The jobs that bring or build a data set, by its name or by an experiment that uses it."""
+    from mac.planning.datasets import data_jobs, store_of
 
     if dataset is not None:
-        job = data_job(dataset, rule)
-    elif experiment is not None and names["task"] is not None:
-        job = _plan(experiment).find(rule, **names)
-    else:
-        raise click.UsageError("name a DATASET, or --experiment and --task")
-    with _work(job) as job:
-        yield job
+        return [store_of(dataset)] if rule == "build" else data_jobs(dataset, rule)
+    if experiment is not None and names["task"] is not None:
+        plan = _plan(experiment)
+        return plan.find_all(rule, **names) if rule == "collect" else [plan.find(rule, **names)]
+    raise click.UsageError("name a DATASET, or --experiment and --task")
 
 
 @contextmanager
@@ -283,22 +280,28 @@ def data() -> None:
 
 @data.command()
 @selecting(seed=False, dataset=True)
+@click.option("--shard", type=click.IntRange(min=0), help="only this one (default: one by one)")
 @click.option("--workers", default=1, show_default=True, help="processes collecting episodes")
-def collect(workers: int, **names: Any) -> None:
+def collect(shard: int | None, workers: int, **names: Any) -> None:
     """Collect episodes with the scripted oracle: DATASET, or what an experiment asks for."""
-    with _data("collect", **names) as job, job.recorded():
-        from mac.data.collect import collect as run
+    jobs = _data("collect", **names)
+    if shard is not None and shard >= len(jobs):
+        raise MacError("no such shard", key="--shard", found=shard, expected=f"< {len(jobs)}")
+    for job in jobs if shard is None else [jobs[shard]]:
+        # What is done before ends a command that has one job; here the next one's turn comes.
+        with suppress(click.exceptions.Exit), _work(job), job.recorded():
+            from mac.data.collect import collect as run
 
-        settings = job.config["data"]
-        run(
-            job.environment,
-            *(job.directory / name for name in job.data_files),
-            train_episodes=settings["train_episodes"],
-            episode_length=settings["episode_length"],
-            seed=settings["seed"],
-            workers=workers,
-            resume_dir=job.resume,
-        )
+            settings = job.config["data"]
+            run(
+                job.environment,
+                *(job.directory / name for name in job.data_files),
+                train_episodes=settings["train_episodes"],
+                episode_length=settings["episode_length"],
+                seed=settings["seed"],
+                workers=workers,
+                resume_dir=job.resume,
+            )
 
 
 @data.command()
@@ -314,7 +317,8 @@ def fetch(place: str | None, **names: Any) -> None:
 
     DATASET is for instance cube-single-play, or cube-double-play-100m for the shards.
     """
-    with _data("fetch", **names) as job, job.recorded():
+    (job,) = _data("fetch", **names)
+    with _work(job), job.recorded():
         from mac.data.released import fetch_released
         from mac.planning.sources import offered
 
@@ -345,17 +349,37 @@ def verify(datasets: tuple[str, ...]) -> None:
 
 
 @data.command()
-@selecting(seed=False)
-def build(experiment: str, **names: Any) -> None:
-    """Build the memory-mapped store of a data set."""
-    with _attempt(_plan(experiment), "build", **names) as job, job.recorded() as known:
+@selecting(seed=False, dataset=True)
+def build(**names: Any) -> None:
+    """Build the memory-mapped store: of DATASET, or of what an experiment asks for."""
+    (job,) = _data("build", **names)
+    with _work(job), job.recorded() as known:
         from mac.data.build import build as run
 
-        source = job.upstream["raw"]
-        raw = [source.directory / name for name in source.data_files]
-        half = len(raw) // 2
         precision = job.config["data"]["precision"]
-        known["data"] = run(raw[:half], raw[half:], job.environment, job.directory, precision)
+        known["data"] = run(*job.raw_files, job.environment, job.directory, precision)
+
+
+@data.command()
+@selecting(seed=False, dataset=True)
+@click.option("--json", "as_json", is_flag=True, help="machine-readable")
+def describe(as_json: bool, dataset: str | None, **names: Any) -> None:
+    """Tell what is in a built store: sizes, rewards, successes, coverage, noise, dimensions.
+
+    DATASET is a data set with one store here, or the name of a store's folder.
+    """
+    from mac.data.describe import describe as run
+    from mac.data.describe import text
+    from mac.data.store import Store
+    from mac.planning.datasets import built
+
+    if dataset is not None:
+        folder = built(dataset)
+    else:
+        (job,) = _data("build", None, **names)
+        folder = job.directory
+    result = run(Store.open(folder))
+    click.echo(json.dumps(result, indent=2) if as_json else text(result))
 
 
 @main.command()

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mac.envs.episode import released
 from mac.envs.registry import EnvSpec, Transition
 from mac.errors import ConfigError
 
@@ -53,6 +54,16 @@ def task_rewards(
     spec.check_task(task)
     there = np.linalg.norm(qpos - TARGETS[task - 1], axis=1) <= TOLERANCE
     return there.astype(np.float32) - 1, 1 - there.astype(np.float32)
+
+
+def observation_names(spec: EnvSpec) -> list[str]:
+    """Names of the four numbers of a state."""
+    return ["x", "y", "x speed", "y speed"]
+
+
+def goal_names(spec: EnvSpec) -> list[str]:
+    """Names of the two numbers of a place."""
+    return ["x", "y"]
 
 
 def advance(position: np.ndarray, speed: np.ndarray, action: np.ndarray) -> None:
@@ -144,10 +155,7 @@ class PlaceCollector:
             rows["qvel"].append(speed.copy())
             advance(position, speed, action)
             since += 1
-        arrays = {key: np.asarray(value, np.float32) for key, value in rows.items()}
-        arrays["terminals"] = np.zeros(length + 1, np.float32)
-        arrays["terminals"][-1] = 1.0
-        return arrays
+        return released(rows)
 
 
 def _check(spec: EnvSpec) -> None:

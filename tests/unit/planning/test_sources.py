@@ -1,5 +1,6 @@
 """Where released files are: tried in order, over https unless their file says otherwise."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -7,7 +8,7 @@ import yaml
 
 from mac.errors import ConfigError
 from mac.planning import files
-from mac.planning.datasets import data_job, known, raw_folders
+from mac.planning.datasets import built, data_jobs, known, raw_folders, store_of
 from mac.planning.experiment import Experiment
 from mac.planning.plan import Plan
 from mac.planning.sources import offered, refuse_unhosted
@@ -143,26 +144,83 @@ def test_data_sets_by_name_are_the_jobs_of_experiments():
         name for name, _, _ in known()
     }
     by_plan = Plan(["goal_100m"]).find("fetch", task="cube-double-play")
-    by_name = data_job("cube-double-play-100m", "fetch")
+    (by_name,) = data_jobs("cube-double-play-100m", "fetch")
     for key in ("fingerprint", "outputs", "data_files", "lock", "failure"):
         assert getattr(by_name, key) == getattr(by_plan, key)
-    assert data_job("cube-double-play", "fetch").outputs != by_name.outputs
-    with pytest.raises(ConfigError, match=r"only sets of one file.*collect cube-double-play$"):
-        data_job("cube-double-play-100m", "collect")
+    (one,) = data_jobs("cube-double-play", "fetch")
+    assert one.outputs != by_name.outputs
+    shards = data_jobs("cube-double-play-100m", "collect")
+    assert [job.config["data"]["seed"] for job in shards] == list(range(100))
     with pytest.raises(ConfigError, match=r"cube-trouble: no such data set.*cube-triple|cube-oct"):
-        data_job("cube-trouble", "fetch")
+        data_jobs("cube-trouble", "fetch")
+
+
+@pytest.mark.parametrize(
+    ("name", "environment", "shards", "episodes", "length"),
+    [
+        ("scene-play", "scene", 1, 1000, 1000),
+        ("scene-play-100m", "scene-100m", 100, 1000, 1000),
+        ("cube-triple-play", "cube-triple", 1, 3000, 1000),
+        ("cube-octuple-play", "cube-octuple", 1, 1000, 1000),
+        ("puzzle-4x6-noisy", "puzzle-4x6-noisy", 1, 5000, 1000),
+        ("cube-quadruple-noisy-100m", "cube-quadruple-noisy-100m", 100, 1000, 1000),
+        ("pointmaze-giant-navigate", "pointmaze-giant-navigate", 1, 500, 2000),
+        ("pointmaze-teleport-stitch", "pointmaze-teleport-stitch", 1, 5000, 200),
+    ],
+)
+def test_released_sizes_are_known_by_name(name, environment, shards, episodes, length):
+    jobs = data_jobs(name, "collect")
+    assert len(jobs) == shards and jobs[0].environment.name == environment
+    data = jobs[0].config["data"]
+    assert (data["train_episodes"], data["episode_length"]) == (episodes, length)
+
+
+def test_a_set_by_name_is_the_one_that_experiments_collect(say):
+    content = {"title": "t", "caption": "c", "agents": {"mac": None}, "seeds": [0]}
+    suites = {"ogbench_reward": {"scene": [1]}}
+    say("x", "experiments", **content, suites=suites, set={"data.source": "collect"})
+    assert data_jobs("scene-play", "collect")[0].outputs == Plan(["x"]).find("collect").outputs
+
+
+def test_a_store_by_name_is_the_one_that_experiments_build(say, clone):
+    with pytest.raises(ConfigError.__base__, match="mac data collect scene-play"):
+        store_of("scene-play")
+    content = {"title": "t", "caption": "c", "agents": {"mac": None}, "seeds": [0]}
+    suites = {"ogbench_reward": {"scene": [1]}}
+    for source in ("collect", "fetch"):  # what is fetched comes first
+        say("x", "experiments", **content, suites=suites, set={"data.source": source})
+        plan = Plan(["x"])
+        for path in map(Path, plan.find(source).outputs):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        assert store_of("scene-play").outputs == plan.find("build").outputs
+
+
+def test_a_built_store_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError.__base__, match=r"no store of this data set.*mac data build a"):
+        built("a")
+    for folder in ("a-0123456789ab", "b-0123456789ab", "b-ba9876543210"):
+        path = tmp_path / "data" / "stores" / folder
+        path.mkdir(parents=True)
+        (path / "manifest.json").touch()
+    assert built("a").name == built("a-100m").name == "a-0123456789ab"
+    assert built("b-ba9876543210").name == "b-ba9876543210"
+    with pytest.raises(ConfigError, match=r"several stores.*b-0123456789ab or b-ba9876543210"):
+        built("b")
 
 
 def test_folders_of_raw_files_by_data_set(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for folder in ("a-play", "a-play-100shards", "a-play-0123456789ab", "b"):
+    names = ("a-play", "a-play-100shards", "a-play-0123456789ab", "a-play-017-0123456789ab")
+    for folder in (*names, "b"):
         path = tmp_path / "data" / "raw" / folder
         path.mkdir(parents=True)
         if folder != "b":
             (path / "x.npz").touch()
     found = {path.name: dataset for path, dataset in raw_folders([])}
-    assert found == dict.fromkeys(("a-play", "a-play-100shards", "a-play-0123456789ab"), "a-play")
+    assert found == dict.fromkeys(names, "a-play")
     assert [p.name for p, _ in raw_folders(["a-play-100shards"])] == ["a-play-100shards"]
-    assert len(raw_folders(["a-play"])) == 3
+    assert len(raw_folders(["a-play"])) == 4
     with pytest.raises(ConfigError.__base__, match=r"no raw files of this name; found a-play"):
         raw_folders(["c"])
