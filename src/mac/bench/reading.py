@@ -181,11 +181,10 @@ def _reads(file: int, pages: int, count: int, seconds: float) -> float:
     def read(worker: int) -> int:
         generator, done = stream(0, "bench", "disk", worker, counter=count), 0
         with mmap.mmap(-1, mmap.PAGESIZE) as page:
-            for number in generator.integers(pages, size=1_000_000).tolist():
-                if done and time.perf_counter() - started > seconds:
-                    break
-                os.preadv(file, [page], number * mmap.PAGESIZE)
-                done += 1
+            while not done or time.perf_counter() - started < seconds:
+                for number in generator.integers(pages, size=8).tolist():
+                    os.preadv(file, [page], number * mmap.PAGESIZE)
+                    done += 1
         return done
 
     with ThreadPoolExecutor(count) as pool:

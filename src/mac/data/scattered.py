@@ -87,6 +87,9 @@ class Scattered(np.ndarray):
             return  # computed from such an array, so in memory
         first = begin + rows.reshape(-1) % len(self) * self.strides[0]
         last = first + self[:1].nbytes - 1
-        pages = np.stack([first, last], axis=1).reshape(-1) // mmap.PAGESIZE
-        for page in pages[np.diff(pages, prepend=-1) != 0].tolist():  # rows in a row share theirs
-            self._mapping.madvise(mmap.MADV_WILLNEED, page * mmap.PAGESIZE, mmap.PAGESIZE)
+        pages = np.unique(np.stack([first, last]) // mmap.PAGESIZE)
+        begins = np.flatnonzero(np.diff(pages, prepend=-2) != 1)  # of runs, one request each
+        counts = np.diff(begins, append=len(pages))
+        for page, count in zip(pages[begins].tolist(), counts.tolist(), strict=True):
+            start, length = page * mmap.PAGESIZE, count * mmap.PAGESIZE
+            self._mapping.madvise(mmap.MADV_WILLNEED, start, length)

@@ -25,9 +25,9 @@ class Mapping:
         return len(self.mapping)
 
     def madvise(self, option, start, length):
-        assert option == mmap.MADV_WILLNEED and length == mmap.PAGESIZE
+        assert option == mmap.MADV_WILLNEED and length % mmap.PAGESIZE == 0
         self.mapping.madvise(option, start, length)
-        self.asked.append(start // mmap.PAGESIZE)
+        self.asked.append((start // mmap.PAGESIZE, length // mmap.PAGESIZE))
 
 
 @pytest.fixture
@@ -50,17 +50,18 @@ def test_rows_are_those_of_the_array(pair, shape):
 
 def test_exactly_the_pages_of_the_rows_are_asked_for(pair):
     _, mapped = pair
-    rows = np.array([4000, 3, 12])
+    rows = np.array([4000, 3, 10, 40])
     mapped[rows]
     head = 128  # bytes of NumPy's header
     expected = {(head + row * 364 + at) // mmap.PAGESIZE for row in rows for at in (0, 363)}
-    assert len(mapped._mapping.asked) == len(expected) and set(mapped._mapping.asked) == expected
+    asked = [page + i for page, count in mapped._mapping.asked for i in range(count)]
+    assert asked == sorted(expected)
 
 
-def test_consecutive_rows_ask_for_a_page_once(pair):
+def test_pages_one_after_the_other_are_asked_for_at_once(pair):
     _, mapped = pair
-    mapped[np.arange(9)]
-    assert mapped._mapping.asked == [0]
+    mapped[np.array([[20, 9], [2, 100]])]
+    assert mapped._mapping.asked == [(0, 2), (8, 2)]
 
 
 def test_parts_know_where_they_lie(tmp_path):
@@ -70,7 +71,7 @@ def test_parts_know_where_they_lie(tmp_path):
     second = mapped[1]
     second._mapping = Mapping(second._mapping)
     assert second[np.array([2999])] == array[1, 2999]
-    assert second._mapping.asked == [(128 + 4 * 5999) // mmap.PAGESIZE]
+    assert second._mapping.asked == [((128 + 4 * 5999) // mmap.PAGESIZE, 1)]
 
 
 def test_what_is_computed_from_such_an_array_asks_for_nothing(pair):

@@ -139,14 +139,16 @@ class Chunks(View):
             success = (anchors <= value_goal_rows) & (value_goal_rows < anchors + length)
             rewards = success - 1.0 if self._negative else success * 1.0
             masks = 1.0 - success
-            value_goals = self._normalizer.goals(split.goals[value_goal_rows])
-            actor_goals = self._normalizer.goals(split.goals[actor_goal_rows])
+            goals = split.goals[np.stack([value_goal_rows, actor_goal_rows])]
+            value_goals, actor_goals = self._normalizer.goals(goals)
+        states = split.observations[np.stack([anchors, anchors + length])]  # read at once
+        observations, next_observations = self._normalizer.observations(states)
         return Batch(
-            observations=self._normalizer.observations(split.observations[anchors]),
+            observations=observations,
             actions=split.actions[rows],
             rewards=rewards.astype(np.float32),
             masks=masks.astype(np.float32),
-            next_observations=self._normalizer.observations(split.observations[anchors + length]),
+            next_observations=next_observations,
             value_goals=value_goals,
             actor_goals=actor_goals,
         )
