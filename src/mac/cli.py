@@ -115,19 +115,15 @@ def _attempt(plan: Any, rule: str, *, whole: bool = True, **names: Any) -> Itera
         yield job
 
 
-@contextmanager
-def _data(rule: str, dataset: str | None, experiment: str | None, **names: Any) -> Iterator[Any]:
-    """The job that brings a data set, by its name or by an experiment that uses it."""
-    from mac.planning.datasets import data_job
+def _data(rule: str, dataset: str | None, experiment: str | None, **names: Any) -> list[Any]:
+    """The jobs that bring a data set, by its name or by an experiment that uses it."""
+    from mac.planning.datasets import data_jobs
 
     if dataset is not None:
-        job = data_job(dataset, rule)
-    elif experiment is not None and names["task"] is not None:
-        job = _plan(experiment).find(rule, **names)
-    else:
-        raise click.UsageError("name a DATASET, or --experiment and --task")
-    with _work(job) as job:
-        yield job
+        return data_jobs(dataset, rule)
+    if experiment is not None and names["task"] is not None:
+        return _plan(experiment).find_all(rule, **names)
+    raise click.UsageError("name a DATASET, or --experiment and --task")
 
 
 @contextmanager
@@ -283,22 +279,28 @@ def data() -> None:
 
 @data.command()
 @selecting(seed=False, dataset=True)
+@click.option("--shard", type=click.IntRange(min=0), help="only this one (default: one by one)")
 @click.option("--workers", default=1, show_default=True, help="processes collecting episodes")
-def collect(workers: int, **names: Any) -> None:
+def collect(shard: int | None, workers: int, **names: Any) -> None:
     """Collect episodes with the scripted oracle: DATASET, or what an experiment asks for."""
-    with _data("collect", **names) as job, job.recorded():
-        from mac.data.collect import collect as run
+    jobs = _data("collect", **names)
+    if shard is not None and shard >= len(jobs):
+        raise MacError("no such shard", key="--shard", found=shard, expected=f"< {len(jobs)}")
+    for job in jobs if shard is None else [jobs[shard]]:
+        # What is done before ends a command that has one job; here the next one's turn comes.
+        with suppress(click.exceptions.Exit), _work(job), job.recorded():
+            from mac.data.collect import collect as run
 
-        settings = job.config["data"]
-        run(
-            job.environment,
-            *(job.directory / name for name in job.data_files),
-            train_episodes=settings["train_episodes"],
-            episode_length=settings["episode_length"],
-            seed=settings["seed"],
-            workers=workers,
-            resume_dir=job.resume,
-        )
+            settings = job.config["data"]
+            run(
+                job.environment,
+                *(job.directory / name for name in job.data_files),
+                train_episodes=settings["train_episodes"],
+                episode_length=settings["episode_length"],
+                seed=settings["seed"],
+                workers=workers,
+                resume_dir=job.resume,
+            )
 
 
 @data.command()
@@ -314,7 +316,8 @@ def fetch(place: str | None, **names: Any) -> None:
 
     DATASET is for instance cube-single-play, or cube-double-play-100m for the shards.
     """
-    with _data("fetch", **names) as job, job.recorded():
+    (job,) = _data("fetch", **names)
+    with _work(job), job.recorded():
         from mac.data.released import fetch_released
         from mac.planning.sources import offered
 
@@ -351,10 +354,7 @@ def build(experiment: str, **names: Any) -> None:
     with _attempt(_plan(experiment), "build", **names) as job, job.recorded() as known:
         from mac.data.build import build as run
 
-        source = job.upstream["raw"]
-        raw = [source.directory / name for name in source.data_files]
-        half = len(raw) // 2
-        known["data"] = run(raw[:half], raw[half:], job.environment, job.directory)
+        known["data"] = run(*job.raw_files, job.environment, job.directory)
 
 
 @main.command()

@@ -4,19 +4,22 @@
 
 rule collect:
     output:
-        "data/raw/{task}-{mark}/{task}-v0.npz",
-        "data/raw/{task}-{mark}/{task}-v0-val.npz",
-        "data/raw/{task}-{mark}/run.yaml",
+        "data/raw/{task}{shard}-{mark}/{task}-v0{shard}.npz",
+        "data/raw/{task}{shard}-{mark}/{task}-v0{shard}-val.npz",
+        "data/raw/{task}{shard}-{mark}/run.yaml",
+    wildcard_constraints:
+        task=r"[^/]+?",
+        shard=r"(-\d\d\d+)?",  # each shard of a set of several is a job
     log:
-        "logs/{task}/collect-{mark}.log",
+        "logs/{task}/collect{shard}-{mark}.log",
     benchmark:
-        "benchmarks/{task}/collect-{mark}.tsv"
+        "benchmarks/{task}/collect{shard}-{mark}.tsv"
     threads: CLUSTER.ask("collect").cpus if CLUSTER else workflow.cores or 1
     retries: retries_of("collect")
     resources:
-        **resources_of("collect", "data/raw/{task}-{mark}/{task}-v0.npz"),
+        **resources_of("collect", "data/raw/{task}{shard}-{mark}/{task}-v0{shard}.npz"),
     params:
-        options=options_of("data/raw/{task}-{mark}/{task}-v0.npz"),
+        options=options_of("data/raw/{task}{shard}-{mark}/{task}-v0{shard}.npz"),
     shell:
         "mac data collect {params.options:q} --workers {threads} > {log:q} 2>&1"
 

@@ -59,10 +59,13 @@ class DataConfig(Model):
     source: Literal["fetch", "collect"] = Field(
         "fetch", description="released files, or episodes of the scripted oracle collected here"
     )
-    train_episodes: Count = Field(1000, description="episodes to collect for training")
+    train_episodes: Count = Field(1000, description="episodes to collect for training, of a shard")
     episode_length: Count = Field(1000, description="transitions of a collected episode")
     seed: int = Field(0, ge=0, description="seed of the collection")
-    shards: Count = Field(1, description="files of a released training set")
+    shards: Count = Field(
+        1,
+        description="files of the training set; collected ones have the seeds from data.seed on",
+    )
     shard_schedule: Literal["uniform", "original"] = Field(
         "uniform",
         description="batches from all shards at once, or from one at a time as the original's; "

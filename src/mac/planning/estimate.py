@@ -78,10 +78,10 @@ def seconds(job: Job, speeds: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
 
 
 def _rows(job: Job) -> float:
-    """Rows of a data set, validation included."""
+    """Rows of a data set, or of the one shard that a job collects; validation included."""
     data = job.config["data"]
     per_shard = data["train_episodes"] * (data["episode_length"] + 1) * 1.1
-    return per_shard * (data["shards"] if data["source"] == "fetch" else 1)
+    return per_shard * (1 if job.rule == "collect" else data["shards"])
 
 
 def _weights(job: Job, stage: Stage) -> float:

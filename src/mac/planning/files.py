@@ -76,11 +76,16 @@ class SuiteFile(ConfigFile):
     )
     set: Mapping[str, Any] = {}
 
-    def shards(self, name: str) -> int:
-        """Files of an environment's training data, as this suite has them."""
+    def data(self, name: str) -> dict[str, Any]:
+        """What this suite says of an environment's data, by the keys of the section ``data``."""
         own = self.environments[name].get("set")
         layers = [Layer.of("suite", values).values for values in (self.set, own)]
-        return int({**layers[0], **layers[1]}.get("data.shards", 1))
+        found = {**layers[0], **layers[1]}.items()
+        return {key.removeprefix("data."): v for key, v in found if key.startswith("data.")}
+
+    def shards(self, name: str) -> int:
+        """Files of an environment's training data, as this suite has them."""
+        return int(self.data(name).get("shards", 1))
 
 
 class Tuning(ConfigFile):

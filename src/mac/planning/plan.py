@@ -139,6 +139,17 @@ class Job:
         return self.upstream["store"].directory
 
     @property
+    def raw_files(self) -> tuple[list[Path], list[Path]]:
+        """Training files, and their validation twins, that a store is built from."""
+        train: list[Path] = []
+        validation: list[Path] = []
+        for job in self.upstream.values():
+            files = [job.directory / name for name in job.data_files]
+            train += files[: len(files) // 2]
+            validation += files[len(files) // 2 :]
+        return train, validation
+
+    @property
     def resume(self) -> Path:
         """Where the state of interrupted work waits: a file, or a folder; never an output."""
         if self.directory.is_relative_to(STAGES):
@@ -265,40 +276,72 @@ def _groups(cell: Cell) -> list[tuple[int, ...]]:
     return [cell.tasks]
 
 
-def raw_job(spec: EnvSpec, data: DataConfig, **shared: Any) -> Job:
-    """The job that collects or fetches a data set's raw files; ``shared`` are fields of it."""
-    name = f"{spec.dataset}-v0"
-    if data.source == "collect":
-        content = {
-            "rule": "collect",
-            "revision": REVISIONS["collect"],
-            "environment": spec.data_facts(),
-            "train_episodes": data.train_episodes,
-            "episode_length": data.episode_length,
-            "seed": data.seed,
-        }
-        mark = fingerprint(content)
-        return Job(
-            "collect",
-            fingerprint=mark,
-            directory=RAW / f"{spec.dataset}-{mark}",
-            files=(f"{name}.npz", f"{name}-val.npz", RECORD),
-            data_files=(f"{name}.npz", f"{name}-val.npz"),
-            **shared,
-        )
+def raw_jobs(spec: EnvSpec, data: DataConfig, **shared: Any) -> list[Job]:
+    """The jobs that collect or fetch a data set's raw files, in the order of the files.
+
+    One job fetches all of them. Collected shards are a job each, shard k with seed ``data.seed`` +
+    k, so that a cluster collects them side by side.
+
+    Args:
+        spec: the environment.
+        data: which data.
+        shared: fields of every job.
+    """
     one = data.shards == 1
-    parts = [name] if one else [f"{name}-{i:03d}" for i in range(data.shards)]
-    files = tuple(f"{part}{kind}.npz" for kind in ("", "-val") for part in parts)
+    shards = [""] if one else [f"-{index:03d}" for index in range(data.shards)]
+    if data.source == "collect":
+        return [_collect_job(spec, data, *shard, **shared) for shard in enumerate(shards)]
+    names = [f"{spec.dataset}-v0{shard}" for shard in shards]
+    files = tuple(f"{name}{kind}.npz" for kind in ("", "-val") for name in names)
     content = {"rule": "fetch", "revision": REVISIONS["fetch"], "files": list(files)}
     folder = spec.dataset if one else f"{spec.dataset}-{data.shards}shards"
+    return [
+        Job(
+            "fetch",
+            fingerprint=fingerprint(content),
+            directory=RAW / folder,
+            files=("fetched.json", RECORD),
+            data_files=files,
+            **shared,
+        )
+    ]
+
+
+def _collect_job(
+    spec: EnvSpec,
+    data: DataConfig,
+    index: int,
+    shard: str,
+    *,
+    config: Mapping[str, Any],
+    **shared: Any,
+) -> Job:
+    """The job that collects one file and its validation twin; ``shard`` is part of their names."""
+    seed = data.seed + index
+    content = {
+        "rule": "collect",
+        "revision": REVISIONS["collect"],
+        "environment": spec.data_facts(),
+        "train_episodes": data.train_episodes,
+        "episode_length": data.episode_length,
+        "seed": seed,
+        **({"shard": shard} if shard else {}),
+    }
+    mark = fingerprint(content)
+    files = tuple(f"{spec.dataset}-v0{shard}{kind}.npz" for kind in ("", "-val"))
     return Job(
-        "fetch",
-        fingerprint=fingerprint(content),
-        directory=RAW / folder,
-        files=("fetched.json", RECORD),
+        "collect",
+        fingerprint=mark,
+        directory=RAW / f"{spec.dataset}{shard}-{mark}",
+        files=(*files, RECORD),
         data_files=files,
+        config={**config, "data": {**config["data"], "seed": seed}},
         **shared,
     )
+
+
+def _told(wanted: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} {value}" for key, value in wanted.items())
 
 
 class Plan:
@@ -342,29 +385,34 @@ class Plan:
 
     def find(self, rule: str, *, fingerprint: str | None = None, **wanted: Any) -> Job:
         """The one job of a rule with the given attributes."""
+        found = self.find_all(rule, fingerprint=fingerprint, **wanted)
+        if len(found) > 1:
+            raise ConfigError(
+                f"several {rule} jobs with {_told(wanted)}",
+                key="--fingerprint",
+                expected=" or ".join(job.fingerprint for job in found),
+            )
+        return found[0]
+
+    def find_all(self, rule: str, *, fingerprint: str | None = None, **wanted: Any) -> list[Job]:
+        """The jobs of a rule with the given attributes, at least one."""
         jobs = [job for job in self if job.rule == rule]
-        given = ", ".join(f"{key} {value}" for key, value in wanted.items())
         named = [j for j in jobs if all(getattr(j, k) == v for k, v in wanted.items())]
         if not named:
             options = sorted({f"{j.label} {j.task} seed {j.seed}" for j in jobs})
             shown = "; ".join(options[:6]) + ("; …" if len(options) > 6 else "")
             raise ConfigError(
-                f"no {rule} job with {given}", expected=shown or f"a plan with {rule} jobs"
+                f"no {rule} job with {_told(wanted)}", expected=shown or f"a plan with {rule} jobs"
             )
         found = [job for job in named if fingerprint in (None, job.fingerprint)]
-        if len(found) == 1:
-            return found[0]
-        marks = " or ".join(job.fingerprint for job in named)
-        if found:
+        if not found:
             raise ConfigError(
-                f"several {rule} jobs with {given}", key="--fingerprint", expected=marks
+                f"the {rule} job with {_told(wanted)} has another fingerprint",
+                found=fingerprint,
+                expected=" or ".join(job.fingerprint for job in named),
+                remedy="a configuration file has changed since this job was planned; start again",
             )
-        raise ConfigError(
-            f"the {rule} job with {given} has another fingerprint",
-            found=fingerprint,
-            expected=marks,
-            remedy="a configuration file has changed since this job was planned; start again",
-        )
+        return found
 
     def _add(self, job: Job) -> Job:
         return self._jobs.setdefault(Path(job.outputs[0]), job)
@@ -397,12 +445,13 @@ class Plan:
         data = cell.resolved.config.data
         if data.source == "fetch":
             refuse_unhosted(spec.dataset, data.shards)
-        raw = self._add(raw_job(spec, data, **shared))
+        raw = [self._add(job) for job in raw_jobs(spec, data, **shared)]
+        marks = [job.fingerprint for job in raw]
         content = {
             "rule": "build",
             "revision": REVISIONS["build"],
             "environment": spec.data_facts(),
-            "raw": raw.fingerprint,
+            "raw": marks if marks[1:] else marks[0],
         }
         mark = fingerprint(content)
         return self._add(
@@ -411,7 +460,7 @@ class Plan:
                 fingerprint=mark,
                 directory=Path(f"data/stores/{spec.dataset}-{mark}"),
                 files=("manifest.json", RECORD),
-                upstream={"raw": raw},
+                upstream={f"raw{n or ''}": job for n, job in enumerate(raw)},
                 **shared,
             )
         )

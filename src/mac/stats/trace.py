@@ -275,10 +275,12 @@ class _Chain:
             if source.get("files", {}).get(PurePosixPath(path).name) != mark:
                 return Link(name, folder, BROKEN, f"it read another {path}")
         if run["rule"] == "build":
-            raw = self.runs.get(self.by_mark.get((run["inputs"]["raw"], None), ""), {})
+            raw: dict[str, str] = {}
+            for mark in run["inputs"].values():
+                raw |= self.runs.get(self.by_mark.get((mark, None), ""), {}).get("files", {})
             splits = read_json(place / "manifest.json")["splits"].values()
             for file in (file for split in splits for file in split["files"]):
-                if raw.get("files", {}).get(file["name"]) != file["sha256"]:
+                if raw.get(file["name"]) != file["sha256"]:
                     return Link(name, folder, BROKEN, f"it was built from another {file['name']}")
         return self._commit(name, folder, run)
 

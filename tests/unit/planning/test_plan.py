@@ -84,6 +84,35 @@ def test_stages_are_shared_by_tasks_and_by_agents(write):
     }
 
 
+def test_a_collected_shard_is_a_job_with_a_seed_of_its_own(write):
+    def planned(shards):
+        settings = {"steps": 10, "data": {"source": "collect", "seed": 5, "shards": shards}}
+        write("experiments", "x", experiment(set=settings))
+        plan = Plan(["x"])
+        return plan, plan.find_all("collect"), plan.find("build")
+
+    plan, shards, build = planned(3)
+    names = [f"cube-single-play-v0-{index}" for index in ("000", "001", "002")]
+    assert [job.data_files for job in shards] == [(f"{n}.npz", f"{n}-val.npz") for n in names]
+    assert [job.config["data"]["seed"] for job in shards] == [5, 6, 7]
+    assert [[path.stem for path in files] for files in build.raw_files] == [
+        names,
+        [f"{name}-val" for name in names],
+    ]
+    assert {str(path) for files in build.raw_files for path in files} < set(build.inputs)
+    with pytest.raises(ConfigError, match=r"several collect jobs with task .* --fingerprint|--fin"):
+        plan.find("collect", task="cube-single-play")
+    wanted = {"task": "cube-single-play", "fingerprint": shards[2].fingerprint}
+    assert plan.find("collect", **wanted) is shards[2]
+
+    _, more, larger = planned(4)
+    assert [job.directory for job in more[:3]] == [job.directory for job in shards]
+    assert larger.fingerprint != build.fingerprint
+    _, (alone,), _ = planned(1)
+    assert alone.data_files[0] == "cube-single-play-v0.npz"
+    assert alone.directory not in {job.directory for job in more}
+
+
 def test_goal_mode_trains_once_for_all_tasks(write):
     write("experiments", "x", experiment(suites={"goal": {"cube-single": None}}))
     plan = Plan(["x"])

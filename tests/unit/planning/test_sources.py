@@ -7,7 +7,7 @@ import yaml
 
 from mac.errors import ConfigError
 from mac.planning import files
-from mac.planning.datasets import data_job, known, raw_folders
+from mac.planning.datasets import data_jobs, known, raw_folders
 from mac.planning.experiment import Experiment
 from mac.planning.plan import Plan
 from mac.planning.sources import offered, refuse_unhosted
@@ -143,26 +143,28 @@ def test_data_sets_by_name_are_the_jobs_of_experiments():
         name for name, _, _ in known()
     }
     by_plan = Plan(["goal_100m"]).find("fetch", task="cube-double-play")
-    by_name = data_job("cube-double-play-100m", "fetch")
+    (by_name,) = data_jobs("cube-double-play-100m", "fetch")
     for key in ("fingerprint", "outputs", "data_files", "lock", "failure"):
         assert getattr(by_name, key) == getattr(by_plan, key)
-    assert data_job("cube-double-play", "fetch").outputs != by_name.outputs
-    with pytest.raises(ConfigError, match=r"only sets of one file.*collect cube-double-play$"):
-        data_job("cube-double-play-100m", "collect")
+    (one,) = data_jobs("cube-double-play", "fetch")
+    assert one.outputs != by_name.outputs
+    shards = data_jobs("cube-double-play-100m", "collect")
+    assert [job.config["data"]["seed"] for job in shards] == list(range(100))
     with pytest.raises(ConfigError, match=r"cube-trouble: no such data set.*cube-triple|cube-oct"):
-        data_job("cube-trouble", "fetch")
+        data_jobs("cube-trouble", "fetch")
 
 
 def test_folders_of_raw_files_by_data_set(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for folder in ("a-play", "a-play-100shards", "a-play-0123456789ab", "b"):
+    names = ("a-play", "a-play-100shards", "a-play-0123456789ab", "a-play-017-0123456789ab")
+    for folder in (*names, "b"):
         path = tmp_path / "data" / "raw" / folder
         path.mkdir(parents=True)
         if folder != "b":
             (path / "x.npz").touch()
     found = {path.name: dataset for path, dataset in raw_folders([])}
-    assert found == dict.fromkeys(("a-play", "a-play-100shards", "a-play-0123456789ab"), "a-play")
+    assert found == dict.fromkeys(names, "a-play")
     assert [p.name for p, _ in raw_folders(["a-play-100shards"])] == ["a-play-100shards"]
-    assert len(raw_folders(["a-play"])) == 3
+    assert len(raw_folders(["a-play"])) == 4
     with pytest.raises(ConfigError.__base__, match=r"no raw files of this name; found a-play"):
         raw_folders(["c"])
