@@ -1,4 +1,4 @@
-"""OGBench: evaluation, relabelling and scripted play data; the only importer of ogbench.
+"""OGBench: evaluation and relabelling; it and its collectors alone import ogbench.
 
 Checked with ogbench 1.2.2: a reset draws from the environment's generator and, for the few steps
 that settle the goal state, from a fresh unseeded action space, whose draws stay behind in the
@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from mac.envs.offscreen import Camera
-from mac.envs.registry import EnvSpec, Transition
+from mac.envs.registry import Collector, EnvSpec, Transition
 from mac.errors import ConfigError, DataError
 
 with warnings.catch_warnings():
@@ -38,17 +38,6 @@ DRAWER_SCALE = 18.0
 WINDOW_SCALE = 15.0
 TOLERANCE = 0.04
 
-# Range of the probability of stacking a cube, drawn once an episode; 0.5 for any other name.
-STACKING = {
-    "single": (0.0, 0.0),
-    "double": (0.0, 0.25),
-    "triple": (0.05, 0.35),
-    "quadruple": (0.1, 0.5),
-    "octuple": (0.0, 0.35),
-}
-PLAN_NOISE = 0.1
-PLAN_NOISE_SMOOTHING = 0.5
-
 
 def versions() -> dict[str, str]:
     """Versions of the packages that decide what an episode looks like."""
@@ -60,14 +49,11 @@ def make(spec: EnvSpec, mode: str) -> Simulation:
     return Simulation(spec, mode)
 
 
-def collector(spec: EnvSpec) -> PlayCollector:
-    """Scripted collector of play data, for cubes, scene and puzzles."""
-    if _family(spec) == "maze":
-        raise ConfigError(
-            f"environment {spec.name!r} has no scripted play oracle",
-            remedy="use data.source: fetch",
-        )
-    return PlayCollector(spec)
+def collector(spec: EnvSpec) -> Collector:
+    """Scripted collector of the type that the data set's name says."""
+    from mac.envs.collectors import scripted  # evaluation does without the oracles' imports
+
+    return scripted(spec)
 
 
 class Simulation:
@@ -95,10 +81,10 @@ class Simulation:
             self.close()
             self._env = self._make(task)
         self._task, self._steps = task, 0
-        environment_seed, space_seed, numpy_seed = _seeds(np.random.default_rng(seed))
+        environment_seed, space_seed, global_seed = seeds(np.random.default_rng(seed))
         self._env.action_space.seed(space_seed)
         options = {} if self._mode == "reward" else {"task_id": task}
-        with _numpy_seed(numpy_seed):
+        with numpy_seed(global_seed):
             observation, info = self._env.reset(seed=environment_seed, options=options)
         goal = info["goal"] if self._mode == "goal" else ()
         return np.asarray(observation, np.float32), np.asarray(goal, np.float32)
@@ -119,7 +105,7 @@ class Simulation:
     def picture(self, size: int) -> np.ndarray:
         """The present state; see :class:`mac.envs.registry.Simulation`."""
         env = self._env.unwrapped
-        manipulation = _family(self._spec) != "maze"
+        manipulation = family_of(self._spec) != "maze"
         model, data = (env._model, env._data) if manipulation else (env.model, env.data)
         if self._camera is None or self._camera.model is not model:
             self._free_camera()
@@ -138,78 +124,9 @@ class Simulation:
 
     def _make(self, task: int) -> Any:
         bound = task if self._mode == "reward" else 0
-        if _family(self._spec) == "maze":
+        if family_of(self._spec) == "maze":
             return _evaluation_environment(self._spec, self._mode, bound)
         return _ready(self._spec, self._mode, bound).twin()
-
-
-class PlayCollector:
-    """Play data: the scripted oracle follows a noisy plan to one random target after another.
-
-    As for the released ``play`` sets: plan noise 0.1 smoothed by 0.5, no random actions, episodes
-    never end at a goal, a new target as soon as a plan is done, and in the scene an episode whose
-    cube left the table is repeated.
-    """
-
-    def __init__(self, spec: EnvSpec) -> None:
-        self._spec = spec
-        self._env = _environment(
-            spec, spec.env_id, mode="data_collection", terminate_at_goal=False, visualize_info=False
-        )
-        self._oracles = _oracles(self._env, _family(spec))
-        self._healthy = _cube_in_sight if _family(spec) == "scene" else _always
-
-    def episode(self, stream: np.random.Generator, length: int) -> dict[str, np.ndarray]:
-        """One episode.
-
-        Args:
-            stream: everything drawn is a function of it.
-            length: transitions T.
-
-        Returns:
-            arrays of T + 1 rows with the keys of the released files; the last action is filler.
-        """
-        while True:
-            environment_seed, space_seed, numpy_seed = _seeds(stream)
-            stacking = stream.uniform(*_stacking(self._spec))
-            self._env.action_space.seed(space_seed)
-            with _numpy_seed(numpy_seed):
-                rows = self._play(environment_seed, stacking, length)
-            if self._healthy(rows["qpos"]):
-                return rows
-
-    def _play(self, seed: int, stacking: float, length: int) -> dict[str, np.ndarray]:
-        env = self._env
-        observation, info = env.reset(seed=seed)
-        _check_width(self._spec, "observation_dim", self._spec.observation_dim, len(observation))
-        oracle = self._oracles[info["privileged/target_task"]]
-        oracle.reset(observation, info)
-        rows: dict[str, list[np.ndarray]] = {
-            key: [] for key in ("observations", "actions", "qpos", "qvel")
-        }
-        if "button_states" in info:
-            rows["button_states"] = []
-        for row in range(length + 1):
-            action = np.clip(oracle.select_action(observation, info), -1, 1)
-            rows["observations"].append(observation)
-            rows["actions"].append(action)
-            for key in ("qpos", "qvel", "button_states"):
-                if key in rows:
-                    rows[key].append(info[key])
-            if row == length:
-                break
-            observation, _, _, _, info = env.step(action)
-            if oracle.done:
-                target_observation, target_info = env.set_new_target(p_stack=stacking)
-                oracle = self._oracles[target_info["privileged/target_task"]]
-                oracle.reset(target_observation, target_info)
-        arrays = {
-            key: np.asarray(value, np.int64 if key == "button_states" else np.float32)
-            for key, value in rows.items()
-        }
-        arrays["terminals"] = np.zeros(length + 1, np.float32)
-        arrays["terminals"][-1] = 1.0
-        return arrays
 
 
 def oracle_goals(spec: EnvSpec, qpos: np.ndarray, button_states: np.ndarray | None) -> np.ndarray:
@@ -223,7 +140,7 @@ def oracle_goals(spec: EnvSpec, qpos: np.ndarray, button_states: np.ndarray | No
     Returns:
         (rows, G) float32: cube positions, button states, drawer, window; xy for mazes.
     """
-    family = _family(spec)
+    family = family_of(spec)
     layout = _layout(spec.env_id)
     parts: list[np.ndarray] = []
     if family == "maze":
@@ -254,7 +171,7 @@ def task_rewards(
         rewards (rows,) and masks (rows,), float32. They belong to the row's own state.
     """
     spec.check_task(task)
-    family = _family(spec)
+    family = family_of(spec)
     layout = _layout(spec.env_id)
     target = layout.targets[task - 1]
     met: list[np.ndarray] = []
@@ -273,26 +190,6 @@ def task_rewards(
     rewards = conditions.sum(axis=1) - conditions.shape[1]
     masks = 1.0 - conditions.all(axis=1)
     return rewards.astype(np.float32), masks.astype(np.float32)
-
-
-def _oracles(env: Any, family: str) -> dict[str, Any]:
-    """The scripted oracle of each kind of target; evaluation does without their imports."""
-    from ogbench.manipspace.oracles.plan.button_plan import ButtonPlanOracle
-    from ogbench.manipspace.oracles.plan.cube_plan import CubePlanOracle
-    from ogbench.manipspace.oracles.plan.drawer_plan import DrawerPlanOracle
-    from ogbench.manipspace.oracles.plan.window_plan import WindowPlanOracle
-
-    noise = {"noise": PLAN_NOISE, "noise_smoothing": PLAN_NOISE_SMOOTHING}
-    oracles = {}
-    if family in ("cube", "scene"):
-        oracles["cube"] = CubePlanOracle(env=env, **noise)
-    if family in ("scene", "puzzle"):
-        closed = family == "puzzle"
-        oracles["button"] = ButtonPlanOracle(env=env, gripper_always_closed=closed, **noise)
-    if family == "scene":
-        oracles["drawer"] = DrawerPlanOracle(env=env, **noise)
-        oracles["window"] = WindowPlanOracle(env=env, **noise)
-    return oracles
 
 
 class _Layout:
@@ -352,7 +249,8 @@ def _slides(layout: _Layout, qpos: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return drawer, window
 
 
-def _family(spec: EnvSpec) -> str:
+def family_of(spec: EnvSpec) -> str:
+    """Which of ``maze``, ``cube``, ``scene`` and ``puzzle`` an environment is."""
     for family in ("maze", "cube", "scene", "puzzle"):
         if family in spec.env_id:
             return family
@@ -362,24 +260,6 @@ def _family(spec: EnvSpec) -> str:
         found=spec.env_id,
         expected="a maze, cube, scene or puzzle",
     )
-
-
-def _stacking(spec: EnvSpec) -> tuple[float, float]:
-    for word, bounds in STACKING.items():
-        if word in spec.env_id:
-            return bounds
-    return (0.5, 0.5)
-
-
-def _cube_in_sight(qpos: np.ndarray) -> bool:
-    """Whether the scene's cube stayed on the table or in the drawer in every row."""
-    _, y, z = qpos[:, OBJECT_START : OBJECT_START + 3].T
-    beside = (y <= -0.3) & ((z < 0.06) | (z > 0.08))
-    return not bool((y >= 0.29).any() or beside.any())
-
-
-def _always(qpos: np.ndarray) -> bool:
-    return True
 
 
 class _Repeatable:
@@ -445,20 +325,20 @@ def _evaluation_environment(spec: EnvSpec, mode: str, task: int) -> Any:
     """An environment compiled and reset once; ``task`` counts in reward mode only."""
     if mode == "reward":
         stem, _, suffix = spec.env_id.rpartition("-")
-        env = _environment(spec, f"{stem}-singletask-task{task}-{suffix}")
+        env = bare_environment(spec, f"{stem}-singletask-task{task}-{suffix}")
     else:
-        env = _environment(spec, spec.env_id, use_oracle_rep=True)
+        env = bare_environment(spec, spec.env_id, use_oracle_rep=True)
     timing = env._success_timing
     if spec.success_timing not in ("n/a", timing):
         message = f"ogbench's {spec.env_id} differs in {mode} mode"
         raise spec.wrong(message, "success_timing", spec.success_timing, timing)
-    with _numpy_seed(0):
+    with numpy_seed(0):
         env.reset(seed=0)
-    _check_width(spec, "observation_dim", spec.observation_dim, env.observation_space.shape[0])
+    check_width(spec, "observation_dim", spec.observation_dim, env.observation_space.shape[0])
     return env
 
 
-def _environment(spec: EnvSpec, env_id: str, **options: Any) -> Any:
+def bare_environment(spec: EnvSpec, env_id: str, **options: Any) -> Any:
     """The bare environment, without gymnasium's wrappers; the step limit is counted here."""
     try:
         registered = gymnasium.spec(env_id)
@@ -474,22 +354,24 @@ def _environment(spec: EnvSpec, env_id: str, **options: Any) -> Any:
         creator = type(creator.__name__, (_Repeatable, creator), {})
     with _quiet():
         env = creator(**{**registered.kwargs, **options})
-    _check_width(spec, "max_episode_steps", spec.max_episode_steps, registered.max_episode_steps)
-    _check_width(spec, "action_dim", spec.action_dim, env.action_space.shape[0])
+    check_width(spec, "max_episode_steps", spec.max_episode_steps, registered.max_episode_steps)
+    check_width(spec, "action_dim", spec.action_dim, env.action_space.shape[0])
     return env
 
 
-def _check_width(spec: EnvSpec, key: str, expected: int, found: int) -> None:
+def check_width(spec: EnvSpec, key: str, expected: int, found: int) -> None:
+    """Raise where ogbench contradicts what the suite's line says under ``key``."""
     if expected != found:
         raise spec.wrong(f"ogbench's {spec.env_id} differs", key, expected, found)
 
 
-def _seeds(stream: np.random.Generator) -> list[int]:
+def seeds(stream: np.random.Generator) -> list[int]:
+    """Seeds of a reset: of the environment, of its action space, of NumPy's global generator."""
     return [int(seed) for seed in stream.integers(2**31, size=3)]
 
 
 @contextmanager
-def _numpy_seed(seed: int) -> Iterator[None]:
+def numpy_seed(seed: int) -> Iterator[None]:
     """Seed NumPy's global generator, on which ogbench's oracles draw, and put it back."""
     state = np.random.get_state()  # noqa: NPY002
     np.random.seed(seed)  # noqa: NPY002

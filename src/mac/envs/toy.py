@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from mac.envs.episode import released
 from mac.envs.registry import EnvSpec, Transition
 from mac.errors import ConfigError
 
@@ -144,10 +145,7 @@ class PlaceCollector:
             rows["qvel"].append(speed.copy())
             advance(position, speed, action)
             since += 1
-        arrays = {key: np.asarray(value, np.float32) for key, value in rows.items()}
-        arrays["terminals"] = np.zeros(length + 1, np.float32)
-        arrays["terminals"][-1] = 1.0
-        return arrays
+        return released(rows)
 
 
 def _check(spec: EnvSpec) -> None:

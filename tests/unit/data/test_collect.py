@@ -286,5 +286,5 @@ def test_impossible_settings_are_named(tmp_path, key):
 
 def test_environment_without_an_oracle_is_named(tmp_path):
     maze = replace(ROBOTS["cube-single"], name="maze", env_id="humanoidmaze-medium-v0")
-    with pytest.raises(ConfigError, match=r"'maze' has no scripted play oracle; use data.source"):
+    with pytest.raises(ConfigError, match=r"'maze' has no scripted oracle for .*; use data.source"):
         gather(tmp_path, maze)

@@ -66,7 +66,7 @@ def test_relabelling_equals_ogbench(spec):
 
 
 def plain_episode(spec, stream, length):
-    """What :class:`PlayCollector` does, by the unchanged environment and step by step."""
+    """What :class:`ManipulationCollector` does in ``play`` sets, by the unchanged environment."""
     from ogbench.manipspace.oracles.plan.button_plan import ButtonPlanOracle
     from ogbench.manipspace.oracles.plan.cube_plan import CubePlanOracle
     from ogbench.manipspace.oracles.plan.drawer_plan import DrawerPlanOracle

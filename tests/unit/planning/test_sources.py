@@ -154,6 +154,33 @@ def test_data_sets_by_name_are_the_jobs_of_experiments():
         data_jobs("cube-trouble", "fetch")
 
 
+@pytest.mark.parametrize(
+    ("name", "environment", "shards", "episodes", "length"),
+    [
+        ("scene-play", "scene", 1, 1000, 1000),
+        ("scene-play-100m", "scene-100m", 100, 1000, 1000),
+        ("cube-triple-play", "cube-triple", 1, 3000, 1000),
+        ("cube-octuple-play", "cube-octuple", 1, 1000, 1000),
+        ("puzzle-4x6-noisy", "puzzle-4x6-noisy", 1, 5000, 1000),
+        ("cube-quadruple-noisy-100m", "cube-quadruple-noisy-100m", 100, 1000, 1000),
+        ("pointmaze-giant-navigate", "pointmaze-giant-navigate", 1, 500, 2000),
+        ("pointmaze-teleport-stitch", "pointmaze-teleport-stitch", 1, 5000, 200),
+    ],
+)
+def test_released_sizes_are_known_by_name(name, environment, shards, episodes, length):
+    jobs = data_jobs(name, "collect")
+    assert len(jobs) == shards and jobs[0].environment.name == environment
+    data = jobs[0].config["data"]
+    assert (data["train_episodes"], data["episode_length"]) == (episodes, length)
+
+
+def test_a_set_by_name_is_the_one_that_experiments_collect(say):
+    content = {"title": "t", "caption": "c", "agents": {"mac": None}, "seeds": [0]}
+    suites = {"ogbench_reward": {"scene": [1]}}
+    say("x", "experiments", **content, suites=suites, set={"data.source": "collect"})
+    assert data_jobs("scene-play", "collect")[0].outputs == Plan(["x"]).find("collect").outputs
+
+
 def test_folders_of_raw_files_by_data_set(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names = ("a-play", "a-play-100shards", "a-play-0123456789ab", "a-play-017-0123456789ab")
