@@ -116,13 +116,14 @@ def _attempt(plan: Any, rule: str, *, whole: bool = True, **names: Any) -> Itera
 
 
 def _data(rule: str, dataset: str | None, experiment: str | None, **names: Any) -> list[Any]:
-    """The jobs that bring a data set, by its name or by an experiment that uses it."""
-    from mac.planning.datasets import data_jobs
+    """The jobs that bring or build a data set, by its name or by an experiment that uses it."""
+    from mac.planning.datasets import data_jobs, store_of
 
     if dataset is not None:
-        return data_jobs(dataset, rule)
+        return [store_of(dataset)] if rule == "build" else data_jobs(dataset, rule)
     if experiment is not None and names["task"] is not None:
-        return _plan(experiment).find_all(rule, **names)
+        plan = _plan(experiment)
+        return plan.find_all(rule, **names) if rule == "collect" else [plan.find(rule, **names)]
     raise click.UsageError("name a DATASET, or --experiment and --task")
 
 
@@ -348,13 +349,36 @@ def verify(datasets: tuple[str, ...]) -> None:
 
 
 @data.command()
-@selecting(seed=False)
-def build(experiment: str, **names: Any) -> None:
-    """Build the memory-mapped store of a data set."""
-    with _attempt(_plan(experiment), "build", **names) as job, job.recorded() as known:
+@selecting(seed=False, dataset=True)
+def build(**names: Any) -> None:
+    """Build the memory-mapped store: of DATASET, or of what an experiment asks for."""
+    (job,) = _data("build", **names)
+    with _work(job), job.recorded() as known:
         from mac.data.build import build as run
 
         known["data"] = run(*job.raw_files, job.environment, job.directory)
+
+
+@data.command()
+@selecting(seed=False, dataset=True)
+@click.option("--json", "as_json", is_flag=True, help="machine-readable")
+def describe(as_json: bool, dataset: str | None, **names: Any) -> None:
+    """Tell what is in a built store: sizes, rewards, successes, coverage, noise, dimensions.
+
+    DATASET is a data set with one store here, or the name of a store's folder.
+    """
+    from mac.data.describe import describe as run
+    from mac.data.describe import text
+    from mac.data.store import Store
+    from mac.planning.datasets import built
+
+    if dataset is not None:
+        folder = built(dataset)
+    else:
+        (job,) = _data("build", None, **names)
+        folder = job.directory
+    result = run(Store.open(folder))
+    click.echo(json.dumps(result, indent=2) if as_json else text(result))
 
 
 @main.command()

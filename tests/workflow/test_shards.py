@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import subprocess
 
 from mac.data.collect import collect
@@ -24,7 +25,7 @@ def test_shards_are_jobs_and_go_into_one_store_in_order(tmp_path):
             command, cwd=project.folder, env=project.environment(), capture_output=True, text=True
         )
         assert done.returncode == 0, done.stderr
-        return done.stderr
+        return done.stdout + done.stderr
 
     mac("collect", *names, "--shard", "1")
     (early,) = project.folder.glob("data/raw/*")
@@ -45,6 +46,15 @@ def test_shards_are_jobs_and_go_into_one_store_in_order(tmp_path):
         files = store.manifest["splits"][split]["files"]
         assert [file["name"] for file in files] == [f"{name}{kind}.npz" for name in expected]
     assert store.split("train").files == (3, 3, 3)
+
+    told = json.loads(mac("describe", "pointmass-play", "--json"))
+    assert told["splits"]["train"] == {
+        "files": 3,
+        "episodes": 9,
+        "transitions": 360,
+        "episode_lengths": {"min": 40, "median": 40.0, "max": 40},
+    }
+    assert told == json.loads(mac("describe", *names, "--json"))
 
     for index, name in enumerate(expected):
         alone = [tmp_path / f"{name}.npz", tmp_path / f"{name}-val.npz"]

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from mac.envs import names
 from mac.envs.offscreen import Camera
 from mac.envs.registry import Collector, EnvSpec, Transition
 from mac.errors import ConfigError, DataError
@@ -190,6 +191,22 @@ def task_rewards(
     rewards = conditions.sum(axis=1) - conditions.shape[1]
     masks = 1.0 - conditions.all(axis=1)
     return rewards.astype(np.float32), masks.astype(np.float32)
+
+
+def observation_names(spec: EnvSpec) -> list[str]:
+    """What the numbers of an observation are, in words."""
+    if family_of(spec) == "maze":
+        return names.body_observation(spec.env_id, spec.observation_dim)
+    layout = _layout(spec.env_id)
+    return names.arm_observation(layout.cubes, layout.buttons, family_of(spec) == "scene")
+
+
+def goal_names(spec: EnvSpec) -> list[str]:
+    """What the numbers of an oracle goal are, in words."""
+    if family_of(spec) == "maze":
+        return list(names.POINT)
+    layout = _layout(spec.env_id)
+    return names.arm_goal(layout.cubes, layout.buttons, family_of(spec) == "scene")
 
 
 class _Layout:

@@ -176,6 +176,12 @@ class Adapter(Protocol):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Rewards (rows,) and masks (rows,) of raw simulator states (rows, …) in a task."""
 
+    def observation_names(self, spec: EnvSpec) -> list[str]:
+        """What the O numbers of an observation are, in words."""
+
+    def goal_names(self, spec: EnvSpec) -> list[str]:
+        """What the G numbers of an oracle goal are, in words."""
+
     def versions(self) -> dict[str, str]:
         """Versions of the packages that decide what an episode looks like."""
 

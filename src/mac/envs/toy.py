@@ -56,6 +56,16 @@ def task_rewards(
     return there.astype(np.float32) - 1, 1 - there.astype(np.float32)
 
 
+def observation_names(spec: EnvSpec) -> list[str]:
+    """Names of the four numbers of a state."""
+    return ["x", "y", "x speed", "y speed"]
+
+
+def goal_names(spec: EnvSpec) -> list[str]:
+    """Names of the two numbers of a place."""
+    return ["x", "y"]
+
+
 def advance(position: np.ndarray, speed: np.ndarray, action: np.ndarray) -> None:
     """Move a point in place: position, speed and action (2,) each; walls stop it at ±1."""
     speed *= FRICTION

@@ -11,23 +11,26 @@ from mac.config.schema import DataConfig
 from mac.envs.registry import EnvSpec
 from mac.errors import ConfigError, MissingDataError
 from mac.planning.files import SuiteFile, config_folders, data_name, read_config
-from mac.planning.plan import RAW, Job, raw_jobs
+from mac.planning.plan import RAW, STORES, Job, raw_jobs, store_job
+
+MARK = 13  # a dash and a fingerprint end a store's name
 
 
 def known() -> Iterator[tuple[str, EnvSpec, dict[str, Any]]]:
     """Name, environment and section ``data``, as a suite has it, of every data set of the suites.
 
-    The training set of one file is known beside that of several shards.
+    Last come the sets of one file of which suites have the shards alone.
     """
+    alone = []
     for folder in config_folders():
         for path in sorted((folder / "suites").glob("*.yaml")):
             suite: SuiteFile = read_config(path, SuiteFile)
             for name, line in suite.environments.items():
                 facts = {key: value for key, value in line.items() if key != "set"}
                 spec = EnvSpec.from_line(name, facts, file=path)
-                for shards in dict.fromkeys((suite.shards(name), 1)):
-                    data = {**suite.data(name), "shards": shards}
-                    yield data_name(spec.dataset, shards), spec, data
+                yield data_name(spec.dataset, suite.shards(name)), spec, suite.data(name)
+                alone.append((spec.dataset, spec, {**suite.data(name), "shards": 1}))
+    yield from alone
 
 
 def data_jobs(name: str, source: str) -> list[Job]:
@@ -37,6 +40,31 @@ def data_jobs(name: str, source: str) -> list[Job]:
         name: of the data set, for instance ``cube-single-play``, or ``cube-double-play-100m``.
         source: ``fetch`` or ``collect``.
     """
+    spec, data, shared = _asked(name, source)
+    return raw_jobs(spec, data, **shared)
+
+
+def store_of(name: str) -> Job:
+    """The job that builds the store of a data set whose raw files are here, fetched or collected.
+
+    Raises:
+        MissingDataError: they are not.
+    """
+    for source in ("fetch", "collect"):
+        spec, data, shared = _asked(name, source)
+        raw = raw_jobs(spec, data, **shared)
+        if all(Path(path).exists() for job in raw for path in job.outputs):
+            return store_job(spec, raw, **shared)
+    raise MissingDataError(
+        "its raw files are not here",
+        key=name,
+        remedy=f"run `mac data fetch {name}` or `mac data collect {name}`, or name an experiment "
+        "that has data of its own (--experiment, --task)",
+    )
+
+
+def _asked(name: str, source: str) -> tuple[EnvSpec, DataConfig, dict[str, Any]]:
+    """Environment and data of a name, and what else its jobs have."""
     found = {known_name: (spec, values) for known_name, spec, values in reversed([*known()])}
     if name not in found:
         raise ConfigError(
@@ -44,13 +72,38 @@ def data_jobs(name: str, source: str) -> list[Job]:
         )
     spec, values = found[name]
     data = DataConfig(**{**values, "source": source})
-    return raw_jobs(
-        spec,
-        data,
-        experiment=name,
-        task=spec.dataset,
-        environment=spec,
-        config={"data": data.model_dump(mode="json"), "compute": {"device": "cpu"}},
+    shared = {
+        "experiment": name,
+        "task": spec.dataset,
+        "environment": spec,
+        "config": {"data": data.model_dump(mode="json"), "compute": {"device": "cpu"}},
+    }
+    return spec, data, shared
+
+
+def built(name: str) -> Path:
+    """Folder of the one store of a data set that is built here, or of that of this folder's name.
+
+    Raises:
+        MissingDataError: none is built.
+        ConfigError: several are.
+    """
+    folders = sorted(path.parent for path in STORES.glob("*/manifest.json"))
+    names = (name, name.removesuffix("-100m"))
+    found = [path for path in folders if {path.name, path.name[:-MARK]} & set(names)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise ConfigError(
+            "several stores of this data set are built here",
+            key=name,
+            expected=" or ".join(path.name for path in found),
+        )
+    raise MissingDataError(
+        "no store of this data set is built here",
+        key=name,
+        found=", ".join(path.name for path in folders) or None,
+        remedy=f"run `mac data build {name}`",
     )
 
 

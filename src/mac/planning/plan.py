@@ -30,6 +30,7 @@ from mac.stamps import committed
 
 RESULTS = Path("results")
 RAW = Path("data/raw")
+STORES = Path("data/stores")
 STAGES = RESULTS / "stages"
 
 # Raised when the numbers of a step other than training change; see mac.agents.base.Stage for those.
@@ -340,6 +341,26 @@ def _collect_job(
     )
 
 
+def store_job(spec: EnvSpec, raw: list[Job], **shared: Any) -> Job:
+    """The job that builds a store from raw files; ``shared`` are further fields of it."""
+    marks = [job.fingerprint for job in raw]
+    content = {
+        "rule": "build",
+        "revision": REVISIONS["build"],
+        "environment": spec.data_facts(),
+        "raw": marks if marks[1:] else marks[0],
+    }
+    mark = fingerprint(content)
+    return Job(
+        "build",
+        fingerprint=mark,
+        directory=STORES / f"{spec.dataset}-{mark}",
+        files=("manifest.json", RECORD),
+        upstream={f"raw{n or ''}": job for n, job in enumerate(raw)},
+        **shared,
+    )
+
+
 def _told(wanted: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in wanted.items())
 
@@ -446,24 +467,7 @@ class Plan:
         if data.source == "fetch":
             refuse_unhosted(spec.dataset, data.shards)
         raw = [self._add(job) for job in raw_jobs(spec, data, **shared)]
-        marks = [job.fingerprint for job in raw]
-        content = {
-            "rule": "build",
-            "revision": REVISIONS["build"],
-            "environment": spec.data_facts(),
-            "raw": marks if marks[1:] else marks[0],
-        }
-        mark = fingerprint(content)
-        return self._add(
-            Job(
-                "build",
-                fingerprint=mark,
-                directory=Path(f"data/stores/{spec.dataset}-{mark}"),
-                files=("manifest.json", RECORD),
-                upstream={f"raw{n or ''}": job for n, job in enumerate(raw)},
-                **shared,
-            )
-        )
+        return self._add(store_job(spec, raw, **shared))
 
     def _train(
         self,

@@ -1,5 +1,6 @@
 """Where released files are: tried in order, over https unless their file says otherwise."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -7,7 +8,7 @@ import yaml
 
 from mac.errors import ConfigError
 from mac.planning import files
-from mac.planning.datasets import data_jobs, known, raw_folders
+from mac.planning.datasets import built, data_jobs, known, raw_folders, store_of
 from mac.planning.experiment import Experiment
 from mac.planning.plan import Plan
 from mac.planning.sources import offered, refuse_unhosted
@@ -179,6 +180,34 @@ def test_a_set_by_name_is_the_one_that_experiments_collect(say):
     suites = {"ogbench_reward": {"scene": [1]}}
     say("x", "experiments", **content, suites=suites, set={"data.source": "collect"})
     assert data_jobs("scene-play", "collect")[0].outputs == Plan(["x"]).find("collect").outputs
+
+
+def test_a_store_by_name_is_the_one_that_experiments_build(say, clone):
+    with pytest.raises(ConfigError.__base__, match="mac data collect scene-play"):
+        store_of("scene-play")
+    content = {"title": "t", "caption": "c", "agents": {"mac": None}, "seeds": [0]}
+    suites = {"ogbench_reward": {"scene": [1]}}
+    for source in ("collect", "fetch"):  # what is fetched comes first
+        say("x", "experiments", **content, suites=suites, set={"data.source": source})
+        plan = Plan(["x"])
+        for path in map(Path, plan.find(source).outputs):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+        assert store_of("scene-play").outputs == plan.find("build").outputs
+
+
+def test_a_built_store_by_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ConfigError.__base__, match=r"no store of this data set.*mac data build a"):
+        built("a")
+    for folder in ("a-0123456789ab", "b-0123456789ab", "b-ba9876543210"):
+        path = tmp_path / "data" / "stores" / folder
+        path.mkdir(parents=True)
+        (path / "manifest.json").touch()
+    assert built("a").name == built("a-100m").name == "a-0123456789ab"
+    assert built("b-ba9876543210").name == "b-ba9876543210"
+    with pytest.raises(ConfigError, match=r"several stores.*b-0123456789ab or b-ba9876543210"):
+        built("b")
 
 
 def test_folders_of_raw_files_by_data_set(tmp_path, monkeypatch):
