@@ -1,5 +1,7 @@
 """A user's mistake is one line on standard error and exit code 2, never a traceback."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -101,3 +103,18 @@ def test_another_folder_is_said_to_be_one(arguments, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(main, arguments)
     refused(result, f"; looked in {tmp_path}, which has no configs/: run mac in the repository's")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["collect", "cube-double-play-100m", "--shard", "100"], ["--shard: ", "100", "< 100"]),
+        (["collect", "antmaze-x"], ["antmaze-x: no such data set", "pointmaze-giant-stitch"]),
+        (["describe", "cube-single-play"], ["no store of this", "mac data build cube-single-play"]),
+        (["build", "cube-single-play"], ["raw files are not here", "collect cube-single-play"]),
+    ],
+)
+def test_data_that_are_not_there(arguments, parts, tmp_path, monkeypatch):
+    (tmp_path / "configs").symlink_to(Path("configs").resolve())
+    monkeypatch.chdir(tmp_path)
+    refused(CliRunner().invoke(main, ["data", *arguments]), *parts)
