@@ -24,6 +24,7 @@ from mac.errors import DataError
 from mac.io import fingerprint, read_json, sha256_file, write_json
 from mac.progress import progress
 from mac.provenance import check
+from mac.seals import sealed, unsealed
 
 PARTIAL = ".building"  # folder of an unfinished store, in the store's own
 DESCRIBED = ("observations", "goals")  # arrays whose statistics the normaliser may use
@@ -80,20 +81,23 @@ def build(
             count = rows[split]
             partial.add(split, files[split][index], sum(count[:index]), sum(count))
             bar.update()
-    manifest = {
-        "format": FORMAT,
-        "environment": spec.data_facts(),
-        "versions": partial.versions,
-        "splits": {split: partial.described(split) for split in SPLITS},
-        "statistics": {split: partial.statistics(split) for split in SPLITS},
-    }
-    if precision != "float32":
-        manifest["precision"] = partial.rounding(manifest["statistics"])
+    if not partial.manifest.exists():
+        manifest = {
+            "format": FORMAT,
+            "environment": spec.data_facts(),
+            "versions": partial.versions,
+            "splits": {split: partial.described(split) for split in SPLITS},
+            "statistics": {split: partial.statistics(split) for split in SPLITS},
+        }
+        if precision != "float32":
+            manifest["precision"] = partial.rounding(manifest["statistics"])
+        write_json(partial.manifest, manifest)
+    # From here on an interrupted call only goes on with moving.
     for path in sorted(partial.folder.glob("*.npy")):
         path.replace(out_dir / path.name)
-    write_json(out_dir / "manifest.json", manifest)
+    partial.manifest.replace(out_dir / "manifest.json")
     shutil.rmtree(partial.folder)
-    return fingerprint([f["sha256"] for part in manifest["splits"].values() for f in part["files"]])
+    return fingerprint([known["sha256"] for known in partial.files])
 
 
 class _Partial:
@@ -103,12 +107,14 @@ class _Partial:
         folder: where it lies; what another version or other files left there is cleared.
         versions: of the packages that decide what it holds.
         files: what is known of each raw file that is in, in order.
+        manifest: the store's, once its arrays are complete.
     """
 
     def __init__(
         self, folder: Path, spec: EnvSpec, files: Mapping[str, Sequence[Path]], precision: str
     ) -> None:
         self.folder, self.spec, self.precision = folder, spec, precision
+        self.manifest = folder / "manifest.json"
         self.versions = {**adapter(spec).versions(), "numpy": np.__version__}
         raw = {split: [str(file) for file in some] for split, some in files.items()}
         self._identity = {
@@ -117,12 +123,26 @@ class _Partial:
         }
         self.files: list[dict[str, Any]] = []
         with suppress(DataError):  # absent, or torn by a crash
-            state = read_json(folder / "progress.json")
+            state = unsealed(read_json(self._progress), self._progress)
             if state["identity"] == json.loads(json.dumps(self._identity)):
                 self.files = state["files"]
-        if not self.files:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
+        if not self.files or not self._whole():
+            self._begin()
+
+    @property
+    def _progress(self) -> Path:
+        return self.folder / "progress.json"
+
+    def _whole(self) -> bool:
+        """Whether all arrays that files were put into are here, or are on their way into place."""
+        splits = {known["split"] for known in self.files}
+        needed = (f"{s}_{key}.npy" for s in splits for key in ARRAYS if key not in INDEX)
+        return self.manifest.exists() or all((self.folder / name).exists() for name in needed)
+
+    def _begin(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir()
+        self.files = []
 
     def check(self, files: Sequence[Path]) -> None:
         """Begin anew where a file that is in has other bytes by now."""
@@ -131,7 +151,7 @@ class _Partial:
             for file, known in zip(files, self.files, strict=False)
         )
         if changed:
-            self.files = []
+            self._begin()
 
     def add(self, split: str, file: Path, first: int, total: int) -> None:
         """Put the rows of a raw file into the arrays of a split, of ``total`` rows, from ``first``.
@@ -159,7 +179,7 @@ class _Partial:
                 columns[key] = Columns.of(array).state()
         known = {"split": split, "name": file.name, "sha256": sha256, "rows": rows.stop - first}
         self.files.append({**known, "columns": columns, "rounding": rounding})
-        write_json(self.folder / "progress.json", {"identity": self._identity, "files": self.files})
+        write_json(self._progress, sealed({"identity": self._identity, "files": self.files}))
 
     def _arrays(self, file: Path) -> dict[str, np.ndarray]:
         """Everything that the store holds of a raw file."""

@@ -2,6 +2,7 @@ import json
 import shutil
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -274,6 +275,34 @@ def test_what_was_read_is_not_read_again(shards, monkeypatch):
     )
     build(paths[:3], paths[3:], POINTMASS, cut)
     assert read == paths[4:]
+
+
+@pytest.mark.parametrize("moved", [0, 3, 14, 18, "all"])
+def test_an_interrupted_move_into_place_goes_on(shards, moved, monkeypatch):
+    """Killed between two of the renames that make the store, or before what is left is removed."""
+    paths, whole, cut = shards
+    count, replace_file = [0], Path.replace
+
+    def stop(self, target):
+        if PARTIAL in str(self) and self.suffix != ".part":
+            if count[0] == moved:
+                raise KeyboardInterrupt
+            count[0] += 1
+        return replace_file(self, target)
+
+    def stop_removal(path, **_):
+        if (Path(path).parent / "manifest.json").exists():
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", stop)
+        patch.setattr("mac.data.build.shutil.rmtree", stop_removal)
+        with pytest.raises(KeyboardInterrupt):
+            build(paths[:3], paths[3:], POINTMASS, cut)
+    build(paths[:3], paths[3:], POINTMASS, cut)
+    assert sorted(p.name for p in whole.iterdir()) == sorted(p.name for p in cut.iterdir())
+    for path in whole.iterdir():
+        assert path.read_bytes() == (cut / path.name).read_bytes()
 
 
 @pytest.mark.parametrize("change", ["bytes", "order", "progress"])
