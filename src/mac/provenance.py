@@ -145,7 +145,7 @@ def recorded(
 
     Args:
         path: the record, ``run.yaml`` beside what the work writes.
-        content: what is known of the job; see :meth:`mac.planning.plan.Job.record`.
+        content: what is known of the job; see :meth:`mac.planning.job.Job.record`.
         inputs: files that the work reads, checked first; their SHA-256 go into ``read``.
         outputs: files that it writes, whose SHA-256 go into ``files``; all beside the record where
             None. Work that leaves one of them out, as a first look does its stamp, has no record.

@@ -19,7 +19,7 @@ import yaml
 
 import mac.data.fetch
 from mac.planning import files
-from mac.planning.plan import Job
+from mac.planning.job import Job
 from mac.planning.targets import planned
 from mac.seals import KEY
 from tests.faults.lab import (

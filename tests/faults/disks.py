@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from mac.planning.plan import Job
+from mac.planning.job import Job
 from tests.faults.lab import (
     Lab,
     Outcome,

@@ -7,7 +7,7 @@ import subprocess
 
 import numpy as np
 
-from mac.planning.plan import Job
+from mac.planning.job import Job
 from tests.faults.lab import Lab, Outcome, Project, canonical, forget, label, start
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM)

@@ -16,7 +16,8 @@ from click.testing import CliRunner, Result
 from mac import rng
 from mac.cli import main
 from mac.planning import files
-from mac.planning.plan import Job, Plan
+from mac.planning.job import Job
+from mac.planning.plan import Plan
 from tests.faults.attempt import Attempt
 from tests.server import FileServer
 from tests.workflow.conftest import EXPERIMENT, Project

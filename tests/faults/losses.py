@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
-from mac.planning.plan import Job
+from mac.planning.job import Job
 from tests.faults.lab import (
     Lab,
     Outcome,

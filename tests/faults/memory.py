@@ -5,7 +5,7 @@ from __future__ import annotations
 import resource
 from pathlib import Path
 
-from mac.planning.plan import Job
+from mac.planning.job import Job
 from tests.faults.lab import Lab, Outcome, Project, canonical, complete, done, plan, refusal, start
 
 ROOM_BYTES = 1 << 30  # of addresses beyond those that a process has from the start

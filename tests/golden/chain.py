@@ -24,7 +24,8 @@ from mac.data.store import ARRAYS, SPLITS, Store
 from mac.evaluation import model_error
 from mac.evaluation import run as evaluation
 from mac.planning import files
-from mac.planning.plan import REVISIONS, Job, Plan
+from mac.planning.job import REVISIONS, Job
+from mac.planning.plan import Plan
 from mac.rng import stream
 from mac.training import checkpoint
 from mac.training import run as training

@@ -2,7 +2,7 @@
 
 Every job of a tiny experiment, and a few exact updates of every stage, are held against stored
 traces. After an intended change: raise the revision (of the stage, or in
-``mac.planning.plan.REVISIONS``) and run ``pytest tests/golden --rewrite-golden``.
+``mac.planning.job.REVISIONS``) and run ``pytest tests/golden --rewrite-golden``.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ def fetch_released(job: Any, sources: Any) -> None:
     """Get the raw files of a job.
 
     Args:
-        job: of the plan; see :class:`mac.planning.plan.Job`.
+        job: of the plan; see :class:`mac.planning.job.Job`.
         sources: where its files are; see :class:`mac.planning.sources.Sources`.
     """
     spec = job.environment

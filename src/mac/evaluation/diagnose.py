@@ -14,7 +14,7 @@ from mac.training.device import memory_errors, prepare
 from mac.training.run import load_agent, view
 
 if TYPE_CHECKING:
-    from mac.planning.plan import Job
+    from mac.planning.job import Job
 
 
 @memory_errors()

@@ -24,7 +24,7 @@ from mac.rng import stream
 from mac.training.run import load_agent
 
 if TYPE_CHECKING:
-    from mac.planning.plan import Job
+    from mac.planning.job import Job
 
 WINDOWS_A_BATCH = 256
 

@@ -23,7 +23,7 @@ from mac.training.device import memory_errors, prepare
 from mac.training.run import load_agent
 
 if TYPE_CHECKING:
-    from mac.planning.plan import Job
+    from mac.planning.job import Job
 
 Row = dict[str, Any]
 

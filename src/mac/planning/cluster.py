@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from mac.errors import ConfigError
 from mac.io import read_yaml
 from mac.planning.estimate import rates, seconds
-from mac.planning.plan import Job
+from mac.planning.job import Job
 
 LOCAL = ("fetch", "aggregate", "render")  # light, or in need of the internet
 # Rates are measured on other machines, and a job must not need a second attempt for a little.

@@ -11,7 +11,8 @@ from mac.config.schema import DataConfig
 from mac.envs.registry import EnvSpec
 from mac.errors import ConfigError, MissingDataError
 from mac.planning.files import SuiteFile, config_folders, data_name, read_config
-from mac.planning.plan import RAW, STORES, Job, raw_jobs, store_job
+from mac.planning.job import RAW, STORES, Job
+from mac.planning.stores import raw_jobs, store_job
 
 MARK = 13  # a dash and a fingerprint end a store's name
 

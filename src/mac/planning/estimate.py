@@ -16,7 +16,8 @@ from mac.errors import DeviceError
 from mac.gpus import visible
 from mac.io import read_yaml
 from mac.planning.files import config_folders
-from mac.planning.plan import Job, Plan
+from mac.planning.job import Job
+from mac.planning.plan import Plan
 from mac.planning.work import forward, gflop, update
 from mac.types import Spaces
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mac.config.load import flatten
 from mac.errors import SystemFault
-from mac.planning.plan import Job
+from mac.planning.job import Job
 
 
 def exhausted(job: Job, error: MemoryError) -> SystemFault:

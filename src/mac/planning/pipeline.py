@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from mac.planning.experiment import Experiment
-from mac.planning.plan import RESULTS
+from mac.planning.job import RESULTS
 
 PIPELINE = Path("dvc.yaml")
 HEADER = (

@@ -8,43 +8,23 @@ changed path.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mac.agents.base import Agent, Stage
-from mac.config.baselines import StepConfig
-from mac.config.load import sections
-from mac.config.schema import DataConfig
+from mac.agents.base import Stage
 from mac.envs.registry import EnvSpec
 from mac.errors import ConfigError
 from mac.io import fingerprint, read_yaml
 from mac.planning.experiment import Cell, Experiment
 from mac.planning.files import find
+from mac.planning.job import RESULTS, REVISIONS, STAGES, Job
+from mac.planning.reads import evaluation_reads, stage_reads
 from mac.planning.sources import refuse_unhosted
-from mac.provenance import RECORD, recorded
+from mac.planning.stores import raw_jobs, store_job
+from mac.provenance import RECORD
 from mac.stamps import REVISIONS as REPORT_REVISIONS
-from mac.stamps import committed
-
-RESULTS = Path("results")
-RAW = Path("data/raw")
-STORES = Path("data/stores")
-STAGES = RESULTS / "stages"
-
-# Raised when the numbers of a step other than training change; see mac.agents.base.Stage for those.
-REVISIONS = {"collect": 1, "fetch": 1, "build": 1, "evaluate": 1, "diagnose": 1}
-
-_EVALUATOR_READS = {
-    "episodes": (
-        *("data.normalizer", "mode", "chunk_length", "evaluate.execute_length"),
-        *("evaluate.episodes", "evaluate.batch_width", "evaluate.first_seed"),
-    ),
-    "model_error": ("data.normalizer", "chunk_length", "evaluate.windows", "evaluate.horizon"),
-}
-# The return that a value function is compared with is on the value function's scale.
-_VALUE_READS = {"reward": ("discount", "chunk_reward"), "goal": ("discount", "goals.negative")}
 
 
 @dataclass(frozen=True)
@@ -55,219 +35,10 @@ class Run:
     job: Job
 
 
-@dataclass(frozen=True)
-class Job:
-    """One unit of work.
-
-    Attributes:
-        rule: name of its rule; verbs of the command line have the same names.
-        experiment: an experiment it belongs to (shared work belongs to several; this is the first).
-        fingerprint: of everything the result depends on.
-        directory: folder of the outputs.
-        files: names of the outputs in it.
-        upstream: jobs whose outputs it uses, by the role they play.
-        label: the agent's name in the experiment.
-        agent: the agent's registered name.
-        task: dataset or task whose folder the result lies in.
-        task_number: number of the task where the job depends on one.
-        tasks: names and numbers of the tasks that are evaluated.
-        environment: what is known of the environment.
-        config: the resolved configuration, plain values.
-        seed: run seed.
-        stage: the training stage.
-        checkpoints: steps at which weights are kept, or are evaluated.
-        needs_gpu: whether the experiment is sized for a GPU.
-        data_files: names of the raw files in the folder, training files before validation twins.
-    """
-
-    rule: str
-    experiment: str
-    fingerprint: str
-    directory: Path
-    files: tuple[str, ...]
-    upstream: Mapping[str, Job] = field(default_factory=dict, repr=False)
-    label: str = ""
-    agent: str = ""
-    task: str = ""
-    task_number: int | None = None
-    tasks: tuple[tuple[str, int], ...] = ()
-    environment: EnvSpec | None = None
-    config: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    origins: Mapping[str, str] = field(default_factory=dict, repr=False)
-    seed: int | None = None
-    stage: Stage | None = None
-    checkpoints: tuple[int, ...] = ()
-    data_files: tuple[str, ...] = ()
-    needs_gpu: bool = False
-
-    @property
-    def outputs(self) -> list[str]:
-        """Paths of the declared outputs."""
-        return [str(self.directory / name) for name in self.files]
-
-    def needed(self) -> list[Job]:
-        """The jobs whose outputs this one reads.
-
-        Aggregation reads evaluations that are not there, as in a fresh clone, from the rows that
-        are committed with its experiment, as far as they are.
-        """
-        jobs = list(self.upstream.values())
-        if self.rule != "aggregate":
-            return jobs
-        absent = {j.outputs[0] for j in jobs if not Path(j.outputs[0]).exists()}
-        if absent:
-            absent &= committed(RESULTS / self.experiment).keys()
-        return [job for job in jobs if job.outputs[0] not in absent]
-
-    @property
-    def inputs(self) -> list[str]:
-        """Paths that must exist before the job can run."""
-        return [path for job in self.needed() for path in job.outputs]
-
-    @property
-    def steps(self) -> int:
-        """Number of updates of a training job."""
-        return self.checkpoints[-1]
-
-    @property
-    def evaluator(self) -> str:
-        """What an evaluation measures: ``episodes`` or ``model_error``."""
-        return self.files[0].partition(".")[0]
-
-    @property
-    def store(self) -> Path:
-        """Folder of the built data."""
-        return self.upstream["store"].directory
-
-    @property
-    def raw_files(self) -> tuple[list[Path], list[Path]]:
-        """Training files, and their validation twins, that a store is built from."""
-        train: list[Path] = []
-        validation: list[Path] = []
-        for job in self.upstream.values():
-            files = [job.directory / name for name in job.data_files]
-            train += files[: len(files) // 2]
-            validation += files[len(files) // 2 :]
-        return train, validation
-
-    @property
-    def resume(self) -> Path:
-        """Where the state of interrupted work waits: a file, or a folder; never an output."""
-        if self.directory.is_relative_to(STAGES):
-            return RESULTS / ".resume" / self.directory.relative_to(STAGES) / "state"
-        return RESULTS / ".resume" / self.directory
-
-    @property
-    def lock(self) -> Path:
-        """File that is locked while a process is at this work."""
-        return RESULTS / ".resume" / "locks" / self._name
-
-    @property
-    def failure(self) -> Path:
-        """File that tells why this work cannot succeed, if it has failed for good."""
-        return RESULTS / ".resume" / "failures" / f"{self._name}.json"
-
-    @property
-    def _name(self) -> str:
-        seed = "" if self.seed is None else f"-seed{self.seed}"
-        return f"{self.rule}-{self.fingerprint}{seed}"
-
-    @property
-    def reads(self) -> list[Path]:
-        """Folders that the work depends on.
-
-        Statistics and reports also read what is committed beside their stamps.
-        """
-        folders = [job.directory for job in self.upstream.values()]
-        return [*folders, self.directory.parent] if self.rule in REPORT_REVISIONS else folders
-
-    @property
-    def options(self) -> list[str]:
-        """Options of the command line that name this job."""
-        options = ["--experiment", self.experiment, "--task", self.task]
-        if self.seed is not None:
-            options += ["--agent", self.label, "--seed", str(self.seed)]
-        return [*options, "--fingerprint", self.fingerprint]
-
-    def ancestors(self) -> Iterator[Job]:
-        """Every job that this one rests on, directly or through others, perhaps repeatedly."""
-        for job in self.upstream.values():
-            yield job
-            yield from job.ancestors()
-
-    @property
-    def revision(self) -> int | dict[str, int]:
-        """Revision of the job's code; of each part where several are trained together."""
-        if self.stage is None:
-            return {**REVISIONS, **REPORT_REVISIONS}[self.rule]
-        revisions = {part.name: part.revision for part in self.stage.members}
-        return revisions if self.stage.parts else self.stage.revision
-
-    def recorded(self) -> AbstractContextManager[dict[str, Any]]:
-        """Time the work and write its record; see :func:`mac.provenance.recorded`."""
-        if self.rule in REPORT_REVISIONS:  # the stamp holds the hashes of what was read and written
-            stamp = self.directory / self.files[0]
-            return recorded(stamp.with_suffix(f".{RECORD}"), self.record(), outputs=[stamp])
-        path = self.directory / RECORD
-        return recorded(path, self.record(), inputs=self.inputs, resume=self.resume)
-
-    def record(self) -> dict[str, Any]:
-        """What the record says of the job."""
-        return {
-            "rule": self.rule,
-            "agent": self.agent,
-            "task": self.task,
-            "seed": self.seed,
-            "fingerprint": self.fingerprint,
-            "revision": self.revision,
-            "inputs": {role: job.fingerprint for role, job in self.upstream.items()},
-            "config": dict(self.config),
-            "origins": {k: v for k, v in self.origins.items() if v != "default"},
-        }
-
-
 def task_name(environment: EnvSpec, mode: str, number: int) -> str:
     """Name of a task, as in rows and tables."""
     kind = "singletask" if mode == "reward" else "oraclerep"
     return f"{environment.dataset}-{kind}-task{number}-v0"
-
-
-def _slice(cell: Cell, keys: Iterable[str]) -> dict[str, Any]:
-    return {key: cell.resolved.value(key) for key in keys}
-
-
-def _evaluation_reads(cell: Cell) -> dict[str, Any]:
-    """What an evaluation depends on beside its checkpoints and the data."""
-    agent, mode = cell.agent, cell.resolved.config.mode
-    reads = [*_EVALUATOR_READS[agent.evaluator], *agent.act_reads]
-    if agent.value is not Agent.value:
-        reads += _VALUE_READS[mode]
-        if cell.resolved.config.evaluate.value_horizon is not None:
-            reads.append("evaluate.value_horizon")  # where it is off, nothing depends on it
-    if issubclass(agent.Config, StepConfig):
-        reads = [key for key in reads if key not in ("chunk_length", "chunk_reward")]  # no settings
-    content: dict[str, Any] = {"config": _slice(cell, reads)}
-    if agent.evaluator == "episodes" and cell.environment.simulator != "ogbench":
-        # OGBench's id, which the data hold, fixes all else: a line that disagrees is refused.
-        content["environment"] = cell.environment.facts()
-    return content
-
-
-def _stage_slice(cell: Cell, stage: Stage) -> dict[str, Any]:
-    """What the stage reads, without the variants that have their default value."""
-    default = sections(type(cell.resolved.config))
-    plain = [key for key in stage.variants if cell.resolved.value(key) == default[key]]
-
-    def without(key: str, value: Any) -> Any:
-        if not isinstance(value, Mapping):
-            return value
-        kept = {name: v for name, v in value.items() if f"{key}.{name}" not in plain}
-        return {name: without(f"{key}.{name}", v) for name, v in kept.items()}
-
-    reads = stage.keys(cell.resolved.config.mode)
-    inside = [key for key in stage.variants if key.startswith(tuple(f"{r}." for r in reads))]
-    keys = (*reads, *(key for key in stage.variants if key not in {*plain, *inside}))
-    return {key: without(key, value) for key, value in _slice(cell, keys).items()}
 
 
 def _groups(cell: Cell) -> list[tuple[int, ...]]:
@@ -275,93 +46,6 @@ def _groups(cell: Cell) -> list[tuple[int, ...]]:
     if cell.resolved.config.mode == "reward" and cell.agent.evaluator == "episodes":
         return [(number,) for number in cell.tasks]
     return [cell.tasks]
-
-
-def raw_jobs(spec: EnvSpec, data: DataConfig, **shared: Any) -> list[Job]:
-    """The jobs that collect or fetch a data set's raw files, in the order of the files.
-
-    One job fetches all of them. Collected shards are a job each, shard k with seed ``data.seed`` +
-    k, so that a cluster collects them side by side.
-
-    Args:
-        spec: the environment.
-        data: which data.
-        shared: fields of every job.
-    """
-    one = data.shards == 1
-    shards = [""] if one else [f"-{index:03d}" for index in range(data.shards)]
-    if data.source == "collect":
-        return [_collect_job(spec, data, *shard, **shared) for shard in enumerate(shards)]
-    names = [f"{spec.dataset}-v0{shard}" for shard in shards]
-    files = tuple(f"{name}{kind}.npz" for kind in ("", "-val") for name in names)
-    content = {"rule": "fetch", "revision": REVISIONS["fetch"], "files": list(files)}
-    folder = spec.dataset if one else f"{spec.dataset}-{data.shards}shards"
-    return [
-        Job(
-            "fetch",
-            fingerprint=fingerprint(content),
-            directory=RAW / folder,
-            files=("fetched.json", RECORD),
-            data_files=files,
-            **shared,
-        )
-    ]
-
-
-def _collect_job(
-    spec: EnvSpec,
-    data: DataConfig,
-    index: int,
-    shard: str,
-    *,
-    config: Mapping[str, Any],
-    **shared: Any,
-) -> Job:
-    """The job that collects one file and its validation twin; ``shard`` is part of their names."""
-    seed = data.seed + index
-    content = {
-        "rule": "collect",
-        "revision": REVISIONS["collect"],
-        "environment": spec.data_facts(),
-        "train_episodes": data.train_episodes,
-        "episode_length": data.episode_length,
-        "seed": seed,
-        **({"shard": shard} if shard else {}),
-    }
-    mark = fingerprint(content)
-    files = tuple(f"{spec.dataset}-v0{shard}{kind}.npz" for kind in ("", "-val"))
-    return Job(
-        "collect",
-        fingerprint=mark,
-        directory=RAW / f"{spec.dataset}{shard}-{mark}",
-        files=(*files, RECORD),
-        data_files=files,
-        config={**config, "data": {**config["data"], "seed": seed}},
-        **shared,
-    )
-
-
-def store_job(spec: EnvSpec, raw: list[Job], **shared: Any) -> Job:
-    """The job that builds a store from raw files; ``shared`` are further fields of it."""
-    marks = [job.fingerprint for job in raw]
-    content = {
-        "rule": "build",
-        "revision": REVISIONS["build"],
-        "environment": spec.data_facts(),
-        "raw": marks if marks[1:] else marks[0],
-    }
-    precision = shared["config"]["data"]["precision"]
-    if precision != "float32":  # so that older stores keep their names
-        content["precision"] = precision
-    mark = fingerprint(content)
-    return Job(
-        "build",
-        fingerprint=mark,
-        directory=STORES / f"{spec.dataset}-{mark}",
-        files=("manifest.json", RECORD),
-        upstream={f"raw{n or ''}": job for n, job in enumerate(raw)},
-        **shared,
-    )
 
 
 def _told(wanted: Mapping[str, Any]) -> str:
@@ -492,7 +176,7 @@ class Plan:
         content = {
             "stage": stage.name,
             "parts": stage.identity(cell.agent.name),
-            "config": _stage_slice(cell, stage),
+            "config": stage_reads(cell, stage),
             "task": number,
             "upstream": {role: job.fingerprint for role, job in upstream.items()},
             "store": store.fingerprint,
@@ -548,7 +232,7 @@ class Plan:
             "checkpoints": list(checkpoints),
             "upstream": {role: job.fingerprint for role, job in acting.items()},
             "store": store.fingerprint,
-            **_evaluation_reads(cell),
+            **evaluation_reads(cell),
         }
         mark = fingerprint(content)
         named = number is not None and agent.evaluator == "episodes"

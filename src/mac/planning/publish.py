@@ -17,8 +17,9 @@ from pathlib import Path
 
 from mac.errors import DataError, MissingDataError
 from mac.io import read_yaml
+from mac.planning.job import Job
 from mac.planning.pipeline import PIPELINE
-from mac.planning.plan import Job, Plan
+from mac.planning.plan import Plan
 from mac.provenance import RECORD
 from mac.stamps import REVISIONS as STAMPED
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mac.gpus import visible
-from mac.planning.plan import Job
+from mac.planning.job import Job
 
 
 def threads(job: Job) -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from mac.planning.files import find
-from mac.planning.plan import RESULTS, Job, Plan
+from mac.planning.job import RESULTS, Job
+from mac.planning.plan import Plan
 
 
 def aggregate_inputs(plan: Plan, experiment: str) -> dict[str, Any]:

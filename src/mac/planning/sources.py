@@ -21,7 +21,7 @@ from mac.planning.files import (
 )
 
 if TYPE_CHECKING:
-    from mac.planning.plan import Job
+    from mac.planning.job import Job
 
 FROM = "MAC_DATA_FROM"  # a place that is tried before all others
 

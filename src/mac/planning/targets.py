@@ -11,7 +11,8 @@ from mac.io import read_json
 from mac.planning.cluster import Cluster
 from mac.planning.estimate import check_gpu, estimate, text, unfinished
 from mac.planning.experiment import available, listed
-from mac.planning.plan import Job, Plan
+from mac.planning.job import Job
+from mac.planning.plan import Plan
 from mac.stamps import check_stamp
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import torch
 
     from mac.config.schema import AgentConfig
-    from mac.planning.plan import Job
+    from mac.planning.job import Job
 
 
 def build_agent(job: Job) -> Agent:

@@ -11,7 +11,8 @@ from mac.agents.stages import MODEL
 from mac.errors import ConfigError, DeviceError
 from mac.planning import estimate
 from mac.planning.experiment import Experiment, available, listed
-from mac.planning.plan import Plan, _stage_slice
+from mac.planning.plan import Plan
+from mac.planning.reads import stage_reads
 from mac.planning.results import aggregate_inputs, render_inputs
 from mac.planning.targets import planned
 from mac.stamps import write_stamp
@@ -208,7 +209,7 @@ def test_a_fingerprint_holds_a_variant_only_where_it_differs_from_its_default(wr
     values = {"model.layer_norm": False, "data.all_anchors": True} if on else {}
     write("experiments", "x", experiment(set={**experiment()["set"], **values}))
     (cell, _) = Experiment("x").cells
-    content = _stage_slice(cell, MODEL)
+    content = stage_reads(cell, MODEL)
     assert ("layer_norm" in content["model"]) == on
     assert ("data.all_anchors" in content) == on
     assert content["model"]["hidden_dims"] == [1024] * 4
