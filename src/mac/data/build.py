@@ -219,8 +219,9 @@ class _Partial:
     def rounding(self, statistics: Mapping[str, Any]) -> dict[str, Any]:
         """What the precision of the observations saves, and how far it moved any of them.
 
-        ``largest`` has one number a column; ``largest_normalised`` is the largest of all after the
-        transform by the validation statistics.
+        One number a column: ``largest`` as the files count, ``largest_normalised`` after the
+        transform by the validation statistics, as networks see it. A column that hardly moves is
+        scaled up by as much as 1000, and its rounding with it.
         """
         largest = np.max([known["rounding"] for known in self.files], axis=0)
         scale = Normalizer.from_statistics(statistics, "validation").observation_scale
@@ -230,7 +231,7 @@ class _Partial:
             "bytes": stored,
             "bytes_in_float32": 2 * stored,
             "largest": largest.tolist(),
-            "largest_normalised": float((largest / scale).max()),
+            "largest_normalised": (largest / scale).tolist(),
         }
 
     def described(self, split: str) -> dict[str, Any]:
