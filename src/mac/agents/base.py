@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.util
 import os
@@ -13,7 +14,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mac.config.load import sections
 from mac.errors import ConfigError, MacError
+from mac.io import sha256_file
 from mac.types import Spaces
 
 if TYPE_CHECKING:
@@ -129,6 +132,13 @@ class Agent:
         self.parts = {name: made[name] for name in names}
 
     @classmethod
+    def code(cls) -> str | None:
+        """Hash of the file of an agent outside this package, whose revision nobody looks after."""
+        if cls.__module__.startswith("mac."):
+            return None
+        return sha256_file(sys.modules[cls.__module__].__file__)[:12]
+
+    @classmethod
     def joint_stage(cls) -> Stage:
         """Stage that trains all parts together, every loss each step (the original's schedule)."""
 
@@ -198,10 +208,37 @@ def register(name: str) -> Callable[[type[Agent]], type[Agent]]:
                 remedy="give one of them another name: results are filed under it",
             )
         agent.name = name
+        _check(agent)
         _REGISTRY[name] = agent
         return agent
 
     return add
+
+
+def _check(agent: type[Agent]) -> None:
+    """Refuse declarations that refer to nothing, over which planning would stumble, or worse."""
+    stages, keys = [stage.name for stage in agent.stages], sections(agent.Config)
+
+    def refuse(reason: str, key: str, found: str, expected: Iterable[str]) -> None:
+        raise ConfigError(
+            reason,
+            file=sys.modules[agent.__module__].__file__,
+            key=f"{agent.__name__}.{key}",
+            found=found,
+            expected=", ".join(expected),
+        )
+
+    if stages and not agent.acts_with and agent.evaluator == "episodes":
+        refuse("must name the stages that it acts with", "acts_with", "none", stages)
+    for name in agent.acts_with:
+        if name not in stages:
+            refuse("no such stage", "acts_with", name, stages)
+    for stage in agent.stages:
+        own = (*stage.reads, *(k for some in stage.reads_in.values() for k in some))
+        for key in (*own, *stage.variants, *filter(None, [stage.checkpoints])):
+            if key not in keys and not any(known.startswith(f"{key}.") for known in keys):
+                close = difflib.get_close_matches(key, keys, n=3) or sorted(keys)
+                refuse("no such key of its Config", f"stages, {stage.name}", key, close)
 
 
 @cache

@@ -265,4 +265,16 @@ def _readable(error: ValidationError, origins: Mapping[str, str]) -> ConfigError
         file=file or origins.get(shared),
         key=key or None,
         found=repr(first["input"]) if not isinstance(first["input"], dict) else None,
+        remedy=_as_number(first["input"]),
     )
+
+
+def _as_number(value: Any) -> str | None:
+    """How to write a number that YAML takes for text, as it does 1e-3."""
+    try:
+        number = float(value) if isinstance(value, str) else None
+    except ValueError:
+        number = None
+    if number is None:
+        return None
+    return f"write {number:.0f}, or {number:.1f}" if number == int(number) else f"write {number}"

@@ -6,10 +6,10 @@ import difflib
 import fnmatch
 import os
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
@@ -199,12 +199,29 @@ def read_config(path: Path, model: type[ConfigFile]) -> Any:
         parts = [str(part) for part in first["loc"] if part != "[key]"]
         key = ".".join(repr(part) if _unprintable(part) else part for part in parts)
         found = None if isinstance(first["input"], dict) else repr(first["input"])
-        known = ", ".join(model.model_fields) if first["type"] == "extra_forbidden" else None
+        known = None
+        if first["type"] == "extra_forbidden":
+            known = ", ".join(_section(model, parts[:-1]).model_fields)
         remedy = _misspelt(first, model) if first["type"] == "missing" else None
         message = first["msg"].removeprefix("Value error, ")
         raise ConfigError(
             message, file=path, key=key, found=found, expected=known, remedy=remedy
         ) from None
+
+
+def _section(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel]:
+    """The model of what lies at a path in a file; names chosen by the user are stepped over."""
+
+    def held(annotation: Any) -> Iterator[type[BaseModel]]:
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            yield annotation
+        for inner in get_args(annotation):
+            yield from held(inner)
+
+    for part in path:
+        if part in model.model_fields:
+            model = next(held(model.model_fields[part].annotation), model)
+    return model
 
 
 def _misspelt(missing: Mapping[str, Any], model: type[ConfigFile]) -> str | None:

@@ -41,6 +41,13 @@ def task_name(environment: EnvSpec, mode: str, number: int) -> str:
     return f"{environment.dataset}-{kind}-task{number}-v0"
 
 
+def _code(cell: Cell, members: Iterable[Stage] = ()) -> dict[str, str]:
+    """What stands for an agent's own code in a fingerprint, beside revisions."""
+    shared = [*members] and all(stage.make for stage in members)
+    code = None if shared else cell.agent.code()
+    return {} if code is None else {"code": code}
+
+
 def _groups(cell: Cell) -> list[tuple[int, ...]]:
     """Tasks of each run: one by one where an agent plays rewards, all together otherwise."""
     if cell.resolved.config.mode == "reward" and cell.agent.evaluator == "episodes":
@@ -176,6 +183,7 @@ class Plan:
         content = {
             "stage": stage.name,
             "parts": stage.identity(cell.agent.name),
+            **_code(cell, stage.members),
             "config": stage_reads(cell, stage),
             "task": number,
             "upstream": {role: job.fingerprint for role, job in upstream.items()},
@@ -228,6 +236,7 @@ class Plan:
             "revision": REVISIONS["evaluate"],
             "agent": agent.name,
             "evaluator": agent.evaluator,
+            **_code(cell),
             "tasks": list(tasks) if agent.evaluator == "episodes" else None,
             "checkpoints": list(checkpoints),
             "upstream": {role: job.fingerprint for role, job in acting.items()},

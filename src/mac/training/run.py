@@ -11,6 +11,7 @@ from mac.agents.base import Agent, agent_class
 from mac.components.part import Part
 from mac.data.store import Store
 from mac.data.views import VIEWS, Rotation, View
+from mac.errors import ConfigError
 from mac.nets.mlp import Init
 from mac.stopping import Deadline
 from mac.training import checkpoint
@@ -71,6 +72,13 @@ def load_agent(job: Job, step: int) -> Agent:
 
 def view(name: str, job: Job, config: AgentConfig, store: Store, split: str) -> View:
     """A view of a split, by its name in :mod:`mac.data.views`."""
+    if name not in VIEWS:
+        raise ConfigError(
+            f"agent {job.agent} asks for no view of the data that exists",
+            key="view",
+            found=name,
+            expected=", ".join(VIEWS),
+        )
     make = partial(
         VIEWS[name].configured,
         config,

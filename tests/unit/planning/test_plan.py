@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from mac.agents import base
 from mac.agents.stages import MODEL
 from mac.errors import ConfigError, DeviceError
 from mac.planning import estimate
@@ -660,3 +661,64 @@ def test_planning_is_light_and_prints_json():
     result = json.loads(done.stdout)
     assert {"jobs", "downloads_gb", "disk_gb", "hours"} <= result.keys()
     assert result["downloads_gb"] == 0
+
+
+EXTERNAL = """
+from mac import components as c
+from mac.agents.base import Agent, register
+from mac.agents.stages import whole
+from mac.config.baselines import BaselineConfig
+
+
+@register("own")
+class Own(Agent):
+    Config = BaselineConfig
+    stages = (whole(*[{reads}], view="steps", networks={{}}),)
+    acts_with = {acts_with}
+"""
+
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """Writes an agent of the user's; what was found of earlier ones is forgotten."""
+    folder = tmp_path / "agents_of_mine"
+    folder.mkdir()
+    monkeypatch.setenv("MAC_AGENT_PATH", str(folder))
+
+    def write_agent(reads="", acts_with='("agent",)', more=""):
+        text = EXTERNAL.format(reads=reads, acts_with=acts_with) + more
+        (folder / "own.py").write_text(text)
+        base._discover.cache_clear()
+        base._REGISTRY.pop("own", None)
+
+    yield write_agent
+    base._discover.cache_clear()
+    base._REGISTRY.pop("own", None)
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ({"acts_with": "()"}, r"own.py: Own.acts_with: must name .*; found none; expected agent"),
+        ({"acts_with": '("agnet",)'}, "Own.acts_with: no such stage; found agnet; expected agent"),
+        ({"reads": '"discuont"'}, "Own.stages, agent: no such key .*; found discuont; .*discount"),
+    ],
+)
+def test_declarations_that_refer_to_nothing_are_refused(own, declared, message):
+    own(**declared)
+    with pytest.raises(ConfigError, match=message):
+        base.registry()
+
+
+def test_an_edited_agent_of_the_users_is_trained_and_evaluated_anew(own, write):
+    def marks():
+        write("agents", "own", {})
+        write("experiments", "x", experiment(agents={"own": {}}, set={}))
+        return {(job.rule, job.fingerprint) for job in Plan(["x"]) if job.label}
+
+    own()
+    before = marks()
+    own()
+    assert marks() == before
+    own(more="# a line more\n")
+    assert {rule for rule, _ in marks() - before} == {rule for rule, _ in before}
