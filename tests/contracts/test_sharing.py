@@ -182,6 +182,7 @@ def test_parts_that_do_not_match_the_stages_are_named(mine):
     class Mine(Agent):
         Config = MAC.Config
         stages = (MODEL,)
+        acts_with = ("model",)
 
         def build(self):
             return {"modle": None}
