@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from mac.agents.base import Agent, agent_class
-from mac.config.load import Layer, Resolved, refuse_idle, resolve
+from mac.agents.base import Agent, agent_class, registry
+from mac.config.load import Layer, Resolved, flatten, refuse_idle, resolve, sections
 from mac.config.schema import AgentConfig
 from mac.envs.registry import EnvSpec
 from mac.errors import ConfigError
@@ -64,6 +64,7 @@ class Experiment:
     def cells(self) -> list[Cell]:
         """Every agent on every environment whose data can be had."""
         self._check_names()
+        self._check_shared()
         cells = []
         for suite_name, chosen in self.file.suites.items():
             path = find("suites", suite_name, file=self.path, key=f"suites.{suite_name}")
@@ -191,6 +192,20 @@ class Experiment:
         A comparison may name a value that is the default: it says what is compared.
         """
         return Layer.of(f"{self.path} ({part})" if part else str(self.path), values, shared=shared)
+
+    def _check_shared(self) -> None:
+        """Refuse a key for all that only agents have which do not take part."""
+        here = {key for config in self._configs for key in sections(config)}
+        for key, _ in flatten(self.file.set, self.path):
+            if key not in here:
+                known = [n for n, agent in registry().items() if key in sections(agent.Config)]
+                if known:
+                    raise ConfigError(
+                        "no agent of this experiment has this key",
+                        file=self.path,
+                        key=key,
+                        remedy=f"remove it: it is one of {', '.join(known)}",
+                    )
 
     def _check_names(self) -> None:
         """Refuse parts of this file that refer to something it does not have."""

@@ -312,6 +312,10 @@ def test_comments_and_order_change_nothing(write):
             r"x\.yaml: agents\.mca: unknown agent; found mca; expected .*mac",
         ),
         ({"set": {"discuont": 1}}, r"x\.yaml: discuont: unknown key; did you mean discount"),
+        (
+            {"set": {"expectile": 0.7}},
+            r"x\.yaml: expectile: no agent of this experiment has this key; remove it: .*iql",
+        ),
     ],
 )
 def test_mistakes_are_named_in_one_line(write, changes, message):
