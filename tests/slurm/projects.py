@@ -20,7 +20,9 @@ GRES = "workflow/profiles/slurm/gres.yaml"
 TRAINING = ("train_model", "train_heads", "train_behaviour", "train_value")
 
 # Trains for as long as a scenario needs, whatever the machine, and leaves the processors to others.
+# How long is no part of the file: an edited agent would be another.
 PATIENT = '''
+import os
 import time
 
 from mac.agents.base import register
@@ -37,7 +39,7 @@ class Patient(FlowBC):
         losses = part.losses
 
         def slow(batch, noise):
-            time.sleep({seconds})
+            time.sleep(float(os.environ["PATIENT_S"]))
             return losses(batch, noise)
 
         part.losses = slow
@@ -77,8 +79,8 @@ class SlurmProject(Project):
         self.write("agents/patient", {})
         folder = self.folder / "agents"
         folder.mkdir(exist_ok=True)
-        (folder / "patient.py").write_text(PATIENT.format(seconds=seconds))
-        self.variables["MAC_AGENT_PATH"] = str(folder)
+        (folder / "patient.py").write_text(PATIENT)
+        self.variables |= {"MAC_AGENT_PATH": str(folder), "PATIENT_S": str(seconds)}
 
     def local(self, *arguments: str) -> subprocess.Popen[bytes]:
         """The workflow on this machine, undisturbed."""
