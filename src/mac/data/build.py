@@ -21,7 +21,7 @@ from mac.data.statistics import Columns
 from mac.data.store import ARRAYS, FORMAT, INDEX, SPLITS
 from mac.envs.registry import EnvSpec, adapter
 from mac.errors import DataError
-from mac.io import fingerprint, read_json, sha256_file, write_json
+from mac.io import atomic_write_bytes, fingerprint, read_json, sha256_file, write_json
 from mac.progress import progress
 from mac.provenance import check
 from mac.seals import sealed, unsealed
@@ -95,7 +95,7 @@ def build(
     # From here on an interrupted call only goes on with moving.
     for path in sorted(partial.folder.glob("*.npy")):
         path.replace(out_dir / path.name)
-    partial.manifest.replace(out_dir / "manifest.json")
+    atomic_write_bytes(out_dir / "manifest.json", partial.manifest.read_bytes())
     shutil.rmtree(partial.folder)
     return fingerprint([known["sha256"] for known in partial.files])
 
