@@ -569,20 +569,22 @@ def bench_train(agent: str, size: str, rounds: int | None, device: str, as_json:
     show_default=True,
     help="that each measurement takes",
 )
+@click.option("--device", default="cpu", show_default=True, help="cpu, or cuda and its number")
 def bench_data(
-    store: Path | None, size: str, transitions: int, folder: Path, seconds: float
+    store: Path | None, size: str, transitions: int, folder: Path, seconds: float, device: str
 ) -> None:
     """How fast batches come from data that memory cannot hold, or what one of a built STORE costs.
 
     Without STORE, a store of noise is written, 53 GB for 100M transitions, and read with cold and
-    warm caches, beside the disk's own rate. With STORE, CPU-milliseconds of a batch and of the
-    update that it is for.
+    warm caches, beside the disk's own rate, and from memory and from the device. With STORE,
+    CPU-milliseconds of a batch and of the update that it is for.
     """
     from mac.bench import data, reading
     from mac.data.store import Store
+    from mac.training.device import choose_device
 
     if store is None:
-        result = reading.measure(folder, transitions, seconds)
+        result = reading.measure(folder, transitions, seconds, choose_device(device))
     else:
         result = data.measure(Store.open(store), size)
     click.echo(json.dumps(result, indent=2, sort_keys=True))

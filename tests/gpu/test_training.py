@@ -3,17 +3,22 @@
 ``pytest tests/gpu --device cuda``; on a CPU, as in the suite, they say that the tests work.
 """
 
+import numpy as np
 import pytest
 import torch
 
 from mac.agents.base import agent_class
-from mac.bench.baseline import make_trainer
+from mac.bench.baseline import make_trainer, random_split
 from mac.bench.floor import Size, config_of
 from mac.bench.train import random_batch
-from mac.config.schema import OptimiserConfig
+from mac.config.schema import ActorGoals, OptimiserConfig, ValueGoals
+from mac.data.normalize import Normalizer
+from mac.data.views import Chunks
 from mac.nets.mlp import Init
+from mac.rng import stream
 from mac.training.capture import WARM_UP, Captured
-from mac.training.device import recorder
+from mac.training.device import on_device, recorder
+from mac.training.resident import resident
 from mac.training.trainer import Settings, Trainer
 from mac.training.update import Update, adam
 from mac.types import Spaces
@@ -88,6 +93,23 @@ def test_replayed_updates_see_what_is_refreshed(name, device, capsys):
     assert found == pytest.approx(expected, rel=1e-4, abs=1e-6)
     for one, other in zip(launched, replayed, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=5e-6)
+
+
+@pytest.mark.parametrize("mode", ["goal", "reward"])
+def test_batches_gathered_on_the_device_have_the_same_bytes(mode, device):
+    split = random_split(SIZE, 3)
+    normalizer = Normalizer(*(np.full(n, v, np.float32) for n in (28, 3) for v in (0.1, 0.7)))
+    goals = {"value_goals": ValueGoals(), "actor_goals": ActorGoals()}
+    on_disk, there = (
+        on_device(
+            Chunks(part, normalizer, 4, 0.99, mode, 1, **goals).sample(stream(0, "test"), 256),
+            device,
+        )
+        for part in (split, resident(split, device))
+    )
+    for name, array in vars(on_disk).items():
+        other = vars(there)[name]
+        assert other.device == array.device and torch.equal(other, array), name
 
 
 class View:

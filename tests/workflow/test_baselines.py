@@ -104,7 +104,7 @@ def held_out_losses(job, updates=150):
     generator = torch.Generator().manual_seed(0)
 
     def draw(split, size, counter):
-        rows = view(job.stage.view, job, agent.config, store, split).sample(
+        rows = view(job.stage.view, job, agent.config, store, store.split(split)).sample(
             stream(0, split, counter=counter), size
         )
         draws = update.draws(size).items()

@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import torch
 
 from mac.bench import synthetic
 from mac.config.schema import ActorGoals, ValueGoals
@@ -24,6 +25,8 @@ from mac.data.views import Chunks
 from mac.provenance import hardware, package_versions
 from mac.rng import stream
 from mac.training.ahead import ahead
+from mac.training.device import on_device
+from mac.training.resident import bytes_read_in, resident, room
 from mac.types import Batch
 
 BATCH, CHUNK = 1024, 10
@@ -34,10 +37,11 @@ IN_MEMORY = 500_000  # rows of the store that stand for one in memory
 AT_MOST = 2000  # batches of a measurement, if its time does not end it before
 
 
-def measure(folder: Path, transitions: int, seconds: float) -> dict[str, Any]:
+def measure(folder: Path, transitions: int, seconds: float, device: torch.device) -> dict[str, Any]:
     """All measurements of a store of noise, which is written below ``folder`` and then deleted.
 
-    Each takes about so many ``seconds``.
+    Each takes about so many ``seconds``. What is kept on the ``device`` is the training set if it
+    fits there, and else what stands for one in memory.
     """
     with TemporaryDirectory(prefix="bench-data-", dir=folder) as made:
         store, started = Path(made), time.perf_counter()
@@ -55,16 +59,19 @@ def measure(folder: Path, transitions: int, seconds: float) -> dict[str, Any]:
                 "values": "noise; hashes are not checked, as of a store checked before",
             },
             "disk_reads_per_s": _disk(store / "train_observations.npy", seconds),
-            "modes": {mode: _mode(store, mode, seconds) for mode in MODES},
+            "modes": {mode: _mode(store, mode, seconds, device) for mode in MODES},
             "process": process_memory(),
             "load_average": list(os.getloadavg()),
             "hardware": hardware(),
-            "packages": package_versions(("numpy",)),
+            "packages": package_versions(("numpy", "torch")),
         }
 
 
-def _mode(store: Path, mode: str, seconds: float) -> dict[str, Any]:
-    """Cold, cached and in memory; each measurement draws batches of its own unless it is cached."""
+def _mode(store: Path, mode: str, seconds: float, device: torch.device) -> dict[str, Any]:
+    """Cold, cached, in memory and on a device.
+
+    Each measurement draws batches of its own unless it is cached.
+    """
     forget(store)
     started = time.perf_counter()
     split = Store.open(store).split("train")
@@ -76,7 +83,8 @@ def _mode(store: Path, mode: str, seconds: float) -> dict[str, Any]:
     cold = _timed(lambda step: _sample(view, step), seconds)
     read = (bytes_read() - before) / cold["batches"]
     cached = _timed(lambda step: _sample(view, step % cold["batches"]), seconds)
-    held = _view(_in_memory(split), store, mode)
+    part = _in_memory(split)
+    held = _view(part, store, mode)
     memory = _timed(lambda step: _sample(held, step), seconds)
     waits = {}
     for turn, milliseconds in enumerate(UPDATES_MS, 1):
@@ -89,7 +97,8 @@ def _mode(store: Path, mode: str, seconds: float) -> dict[str, Any]:
         "first_batch_s": first,
         "cold": {**cold, "bytes_read_per_batch": read},
         "cached": cached,
-        "in_memory": {**memory, "rows": len(held._split.valids)},
+        "in_memory": {**memory, "rows": len(part.valids)},
+        "on_device": _on_device(split, part, store, mode, seconds, device),
         "cold_over_in_memory": cold["batches_per_s"] / memory["batches_per_s"],
         "wait_per_step": waits,
     }
@@ -120,12 +129,36 @@ def _in_memory(split: Split) -> Split:
     )
 
 
-def _timed(draw: Callable[[int], object], seconds: float) -> dict[str, float]:
+def _on_device(
+    split: Split, part: Split, store: Path, mode: str, seconds: float, device: torch.device
+) -> dict[str, Any]:
+    """Of batches gathered on the device, all that they consist of there in the end."""
+    fits = bytes_read_in(split, mode) <= room(device) and device.type == "cuda"
+    kept = resident(split if fits else part, device)
+    view = _view(kept, store, mode)
+
+    def draw(step: int) -> None:
+        on_device(_sample(view, step), device)
+
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    draw(-1)  # brings the arrays there
+    wait()
+    found = _timed(draw, seconds, wait)
+    return {**found, "rows": len(kept.valids), "device": str(device)}
+
+
+def _timed(
+    draw: Callable[[int], object], seconds: float, wait: Callable[[], None] = lambda: None
+) -> dict[str, float]:
     """Batches a second, and CPU-milliseconds of one."""
     started, cpu, count = time.perf_counter(), time.process_time(), 0
     while count == 0 or (time.perf_counter() - started < seconds and count < AT_MOST):
         draw(count)
         count += 1
+    wait()
     spent = time.perf_counter() - started
     return {
         "batches": count,

@@ -292,6 +292,11 @@ class ComputeConfig(Model):
         "float32", description="of actor and critic inside rollouts; [F] float32"
     )
     tf32: bool = Field(False, description="matrix products of training in TF32 on a GPU; [F] False")
+    store: Literal["auto", "device", "disk"] = Field(
+        "auto",
+        description="where training keeps its data: on the device or on disk, cached by memory; "
+        "auto is the device if it is a GPU and they fit; batches are the same",
+    )
     save_every_s: float = Field(60.0, gt=0.0, description="seconds between resumable saves")
     writers: Writers = Field(
         (), description="where a training's log goes beside metrics.csv; see docs/watch.md"

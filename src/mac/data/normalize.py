@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 
+from mac.data.place import Place
 from mac.data.precision import widened
 from mac.errors import ConfigError
 
@@ -61,6 +63,10 @@ class Normalizer:
                 high = np.asarray(statistics[split][name]["max"], np.float32)
                 parts += [(high + low) / 2, (high - low) / 2 + np.float32(MARGIN)]
         return cls(*parts)
+
+    def at(self, place: Place) -> Self:
+        """The transform of rows that are gathered at a place."""
+        return type(self)(*map(place.array, vars(self).values()))
 
     def observations(self, observations: np.ndarray) -> np.ndarray:
         """Normalised states, (…, O) to (…, O), of whatever precision they are stored in."""

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mac.data.normalize import Normalizer
+from mac.data.place import HOST, Place
 from mac.data.scattered import Scattered, too_large
 from mac.errors import DataError, MissingDataError
 from mac.io import read_json
@@ -37,6 +38,7 @@ class Split:
         starts: (episodes,) int64, first rows.
         lengths: (episodes,) int64, T.
         files: (files,) number of episodes of each raw file that the split was built from.
+        place: where all but the last three are.
     """
 
     observations: np.ndarray
@@ -49,6 +51,7 @@ class Split:
     starts: np.ndarray
     lengths: np.ndarray
     files: tuple[int, ...] = ()
+    place: Place = HOST
 
     def shards(self) -> list[Split]:
         """The split's raw files, a split each: the same arrays, fewer episodes."""

@@ -34,7 +34,7 @@ def diagnose(job: Job) -> None:
         candidates = None
         if agent.rejection is not None:
             held_out, data = (
-                view("chunks", job, config, store, s) for s in ("validation", "train")
+                view("chunks", job, config, store, store.split(s)) for s in ("validation", "train")
             )
             candidates = diagnose_candidates(agent, held_out, data, job.seed, device)
         normalizer = store.normalizer(config.data.normalizer)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mac.errors import DeviceError
+from mac.types import Record
 
 if TYPE_CHECKING:
     from mac.config.schema import ComputeConfig
@@ -54,6 +56,22 @@ def prepare_training(config: ComputeConfig) -> torch.device:
         )
     torch.backends.cuda.matmul.fp32_precision = "tf32" if config.tf32 else "ieee"
     return device
+
+
+def moved(array: np.ndarray, device: torch.device) -> Tensor:
+    """The array on a device. A GPU fetches it by itself, after what it is at work on."""
+    tensor = torch.from_numpy(array)
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
+
+
+R = TypeVar("R", bound=Record)
+
+
+def on_device(record: R, device: torch.device) -> R:
+    """The record on a device, where what was gathered there is already."""
+    return record.map(lambda a: moved(a, device) if isinstance(a, np.ndarray) else a)
 
 
 class CudaGraph:

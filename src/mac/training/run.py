@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from mac.agents.base import Agent, agent_class
 from mac.components.part import Part
-from mac.data.store import Store
+from mac.data.store import Split, Store
 from mac.data.views import VIEWS, Rotation, View
 from mac.errors import ConfigError
 from mac.nets.mlp import Init
 from mac.stopping import Deadline
 from mac.training import checkpoint
 from mac.training.device import choose_device, memory_errors, prepare_training
+from mac.training.resident import chosen
 from mac.training.trainer import Settings, Trainer, checkpoint_name
 from mac.training.watchers import openers
 from mac.training.writers import Opener
@@ -70,8 +71,8 @@ def load_agent(job: Job, step: int) -> Agent:
     return agent
 
 
-def view(name: str, job: Job, config: AgentConfig, store: Store, split: str) -> View:
-    """A view of a split, by its name in :mod:`mac.data.views`."""
+def view(name: str, job: Job, config: AgentConfig, store: Store, split: Split) -> View:
+    """A view of a split of a store, by its name in :mod:`mac.data.views`."""
     if name not in VIEWS:
         raise ConfigError(
             f"agent {job.agent} asks for no view of the data that exists",
@@ -85,10 +86,9 @@ def view(name: str, job: Job, config: AgentConfig, store: Store, split: str) -> 
         normalizer=store.normalizer(config.data.normalizer),
         task=job.task_number or 1,  # stages shared by all tasks never look at rewards
     )
-    whole = store.split(split)
-    if config.data.shard_schedule == "uniform" or len(whole.files) == 1:
-        return make(whole)
-    return Rotation(make, whole.shards(), config.data.shard_interval)
+    if config.data.shard_schedule == "uniform" or len(split.files) == 1:
+        return make(split)
+    return Rotation(make, split.shards(), config.data.shard_interval)
 
 
 @memory_errors()
@@ -124,6 +124,8 @@ def _train(
         if name not in trained:
             part.requires_grad_(False).eval()
     section = getattr(config, job.stage.section) if job.stage.section else config
+    whole = store.split("train")
+    kept = chosen(whole, config, device)
     settings = Settings(
         name=job.stage.name,
         seed=job.seed,
@@ -137,8 +139,11 @@ def _train(
         lagged_target=config.lagged_target,
         log_every=max(1, job.steps // 200),
         save_every_s=config.compute.save_every_s,
+        # On a CPU a thread would take turns with the update; on the device there are only row
+        # numbers to draw, and a second thread's copies would spoil the recording of the update.
+        draw_ahead=device.type != "cpu" and kept is whole,
     )
     seen = partial(view, job.stage.view, job, config, store)
-    held_out = seen("validation") if settings.validate_every else None
-    data = seen("train")
+    held_out = seen(store.split("validation")) if settings.validate_every else None
+    data = seen(kept)
     Trainer(trained, settings, data, held_out, job.directory, job.resume, watchers, deadline).run()

@@ -22,7 +22,7 @@ from mac.stopping import UNFINISHED, Deadline, Interrupted, signalled
 from mac.training import checkpoint
 from mac.training.ahead import ahead
 from mac.training.capture import Captured
-from mac.training.device import recorder
+from mac.training.device import on_device, recorder
 from mac.training.refresh import Draws, Refreshing
 from mac.training.update import Update, adam, learning_rate
 from mac.training.writers import Opener, writing
@@ -46,6 +46,7 @@ class Settings:
         lagged_target: see :class:`mac.training.update.Update`.
         log_every: steps between rows of metrics.csv.
         save_every_s: seconds between saves of the resumable state.
+        draw_ahead: draw each batch while the device is at work on the one before.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Settings:
     lagged_target: bool = True
     log_every: int = 100
     save_every_s: float = 60.0
+    draw_ahead: bool = False
 
 
 @dataclass
@@ -122,14 +124,14 @@ class Trainer:
         self.saving_s = 0.0  # the longest save so far
 
     def drawn(self, view: View, purpose: str, counter: int, rows: int | None = None) -> Batch:
-        """Batch number ``counter``, in arrays of NumPy; of the stage's size but for ``rows``."""
+        """Batch number ``counter``, where the data are; of the stage's size but for ``rows``."""
         s = self.settings
         generator = stream(s.seed, s.name, purpose, counter=counter)
         return view.sample(generator, rows or s.batch_size)
 
     def moved(self, batch: Batch) -> Batch:
         """Batch on the device."""
-        return batch.map(lambda array: torch.from_numpy(array).to(self.settings.device))
+        return on_device(batch, self.settings.device)
 
     def held_out_inputs(self) -> tuple[Batch, dict[str, Tensor]]:
         """The fixed batch and noise of held-out checks."""
@@ -156,7 +158,7 @@ class Trainer:
         batches = ahead(
             lambda step: self.drawn(self.view.at(step), "batch", step),
             range(self.state.step, s.steps),
-            enabled=s.device.type != "cpu",
+            enabled=s.draw_ahead,
         )
         saved = time.monotonic()
         with (

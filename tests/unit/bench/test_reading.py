@@ -34,11 +34,13 @@ def test_what_is_measured_of_a_store_of_noise(tmp_path, monkeypatch, memory):
     for mode in ("goal", "reward"):
         one = found["modes"][mode]
         assert one["open_s"] > 0 and one["first_batch_s"] > 0
-        for kind in ("cold", "cached", "in_memory"):
+        for kind in ("cold", "cached", "in_memory", "on_device"):
             assert one[kind]["batches"] > 0 and one[kind]["cpu_ms_per_batch"] > 0
             rate = one[kind]["batches_per_s"]
             assert one[kind]["transitions_per_s"] == pytest.approx(10240 * rate)
         assert one["cold"]["bytes_read_per_batch"] >= 0
+        assert one["on_device"]["rows"] == one["in_memory"]["rows"]
+        assert one["on_device"]["device"] == "cpu"
         for wait in one["wait_per_step"].values():
             assert 0 < wait["cold"]["median_ms"] <= wait["cold"]["largest_ms"]
 

@@ -54,7 +54,7 @@ class Chunks(View):
         task_masks: bool = False,
         all_anchors: bool = False,
     ) -> None:
-        self._split, self._normalizer = split, normalizer
+        self._split, self._normalizer = split, normalizer.at(split.place)
         self._mode = mode
         self._negative, self._task_masks = negative, task_masks
         if chunk_length < 1:
@@ -73,9 +73,10 @@ class Chunks(View):
         else:
             raise ConfigError("unknown", key="mode", found=mode, expected="reward or goal")
         self._offsets = np.arange(chunk_length)
-        self._weights = discount ** np.arange(chunk_length, dtype=np.float64)
-        if chunk_reward == "mean":
-            self._weights /= chunk_length
+        weights = discount ** np.arange(chunk_length, dtype=np.float64)
+        self._weights = split.place.array(
+            weights / chunk_length if chunk_reward == "mean" else weights
+        )
         self.anchors = Anchors(split, split.lengths - chunk_length + (1 if all_anchors else -1))
         if len(self.anchors) == 0:
             raise DataError(
@@ -132,13 +133,16 @@ class Chunks(View):
         split, length = self._split, len(self._offsets)
         rows = anchors[:, None] + self._offsets
         if self._mode == "reward":
-            rewards = self._rewards[rows] @ self._weights
-            masks = self._masks[rows].min(axis=1) if self._task_masks else np.ones(len(anchors))
+            # Added up one after the other in float64: everywhere the same bits.
+            rewards = split.place.single(sum((self._rewards[rows] * self._weights).T))
+            masks = np.ones(len(anchors), np.float32)
+            if self._task_masks:
+                masks = self._masks[rows].prod(axis=1)  # each is 0 or 1
             value_goals = actor_goals = np.zeros((len(anchors), 0), np.float32)
         else:
             success = (anchors <= value_goal_rows) & (value_goal_rows < anchors + length)
-            rewards = success - 1.0 if self._negative else success * 1.0
-            masks = 1.0 - success
+            rewards = success.astype(np.float32) - self._negative
+            masks = (~success).astype(np.float32)
             goals = split.goals[np.stack([value_goal_rows, actor_goal_rows])]
             value_goals, actor_goals = self._normalizer.goals(goals)
         states = split.observations[np.stack([anchors, anchors + length])]  # read at once
@@ -146,8 +150,8 @@ class Chunks(View):
         return Batch(
             observations=observations,
             actions=split.actions[rows],
-            rewards=rewards.astype(np.float32),
-            masks=masks.astype(np.float32),
+            rewards=rewards,
+            masks=masks,
             next_observations=next_observations,
             value_goals=value_goals,
             actor_goals=actor_goals,

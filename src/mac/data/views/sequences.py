@@ -43,7 +43,8 @@ class Sequences:
         goals: bool = False,
         all_anchors: bool = False,
     ) -> None:
-        self._split, self._normalizer, self._goals = split, normalizer, goals
+        self._split, self._goals = split, goals
+        self._normalizer = normalizer.at(split.place)
         self._rows, self._within = stride * np.arange(rows), np.arange(stride)
         self.anchors = Anchors(split, split.lengths - rows * stride + (1 if all_anchors else 0))
         if len(self.anchors) == 0:
@@ -70,7 +71,7 @@ class Sequences:
         ]
         if self._goals:
             pieces.append(self._normalizer.goals(split.goals[first]))
-        return np.concatenate(pieces, axis=-1, dtype=np.float32)
+        return split.place.join(pieces)
 
 
 class Plans(View):

@@ -44,7 +44,7 @@ class Subgoals(View):
         negative: bool = True,
         exact_success: bool = False,
     ) -> None:
-        self._split, self._normalizer = split, normalizer
+        self._split, self._normalizer = split, normalizer.at(split.place)
         self._steps, self._discount = subgoal_steps, discount
         self._negative, self._exact = negative, exact_success
         self.anchors = Anchors(split, split.lengths)

@@ -26,7 +26,7 @@ class Windows:
     def __init__(
         self, split: Split, normalizer: Normalizer, chunk_length: int, chunks: int
     ) -> None:
-        self._split, self._normalizer = split, normalizer
+        self._split, self._normalizer = split, normalizer.at(split.place)
         self._chunks, self._length = chunks, chunk_length
         self.anchors = Anchors(split, split.lengths - chunk_length * chunks)
         if len(self.anchors) == 0:
