@@ -20,15 +20,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from mac.envs.episode import released
-from mac.envs.ogbench import (
-    OBJECT_START,
-    bare_environment,
-    check_width,
-    family_of,
-    numpy_seed,
-    seeds,
-)
 from mac.envs.registry import Collector, EnvSpec
+from mac.envs.relabel import OBJECT_START
+from mac.envs.seeded import bare_environment, check_width, family_of, numpy_seed, seeds
 from mac.errors import ConfigError
 
 KINDS = {

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mac import rng
-from mac.envs import names, ogbench
+from mac.envs import names, ogbench, relabel
 from mac.envs.registry import EnvSpec
 from tests.specs import ROBOTS, manipulation
 
@@ -29,14 +29,14 @@ def test_names_are_true_of_the_scene():
     spec = replace(ROBOTS["scene"], dataset="scene-noisy")
     rows = ogbench.collector(spec).episode(rng.stream(0, "names"), 80)
     columns = dict(zip(ogbench.observation_names(spec), rows["observations"].T, strict=True))
-    qpos, layout = rows["qpos"].astype(np.float64), ogbench._layout(spec.env_id)
-    start = ogbench.OBJECT_START
+    qpos, layout = rows["qpos"].astype(np.float64), relabel._layout(spec.env_id)
+    start = relabel.OBJECT_START
     truth = {
         "arm joint 3 angle (rad)": qpos[:, 3],
         "cube 0 x (dm)": (qpos[:, start] - 0.425) * 10,
         "cube 0 quaternion z": qpos[:, start + 6],
         "button 1 is 1": rows["button_states"][:, 1],
-        "button 1 position (x120)": qpos[:, start + ogbench.CUBE_WIDTH + 1] * 120,
+        "button 1 position (x120)": qpos[:, start + relabel.CUBE_WIDTH + 1] * 120,
         "drawer position (x18)": qpos[:, layout.drawer] * 18,
         "window position (x15)": qpos[:, layout.drawer + 1] * 15,
     }

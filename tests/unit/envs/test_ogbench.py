@@ -6,7 +6,7 @@ import pytest
 from ogbench.relabel_utils import add_oracle_reps, relabel_dataset
 
 from mac import rng
-from mac.envs import ogbench
+from mac.envs import ogbench, relabel, seeded
 from mac.errors import ConfigError, DataError
 from tests.specs import ROBOTS, manipulation
 
@@ -15,7 +15,7 @@ MAZE = replace(manipulation("humanoidmaze-medium", 69, 2, 2000), action_dim=21)
 
 
 def plain_environment(env_id, **options):
-    with ogbench._quiet():
+    with seeded.quiet():
         return gymnasium.make(env_id, disable_env_checker=True, **options)
 
 
@@ -26,11 +26,11 @@ def made_up_states(env, spec, rows=400):
     qpos = generator.normal(0, 0.2, (rows, inner.model.nq)).astype(np.float32)
     buttons = getattr(inner, "_num_buttons", 0)
     states = generator.integers(0, 2, (rows, buttons)) if buttons else None
-    layout = ogbench._layout(spec.env_id)
+    layout = relabel._layout(spec.env_id)
     for row in range(rows):
         target = layout.targets[row % 5]
         for cube in range(layout.cubes):
-            start = ogbench.OBJECT_START + ogbench.CUBE_WIDTH * cube
+            start = relabel.OBJECT_START + relabel.CUBE_WIDTH * cube
             qpos[row, start : start + 3] = target["cubes"][cube] + generator.normal(0, 0.02, 3)
         if buttons and row % 3:
             states[row] = target["buttons"]
@@ -144,7 +144,7 @@ def test_evaluation_steps_equal_the_plain_way(name, mode, monkeypatch):
         return np.concatenate(seen)
 
     quick = play()
-    monkeypatch.delattr(ogbench._Repeatable, "compute_ob_info")
+    monkeypatch.delattr(seeded.Repeatable, "compute_ob_info")
     assert np.array_equal(quick, play())
 
 
@@ -168,13 +168,13 @@ def test_rewards_describe_the_state_before_the_action(name):
 def test_goals_are_those_of_the_task(name):
     spec = replace(ROBOTS[name], success_timing="post")
     simulation = ogbench.make(spec, "goal")
-    target = ogbench._layout(spec.env_id).targets[3]
+    target = relabel._layout(spec.env_id).targets[3]
     for seed in range(2):
         _, goal = simulation.reset(seed, 4)
         if name == "puzzle-4x4":
             assert goal.tolist() == target["buttons"].tolist()
         else:  # the two cubes may have changed places
-            wanted = (target["cubes"] - ogbench.CUBE_CENTRE) * ogbench.CUBE_SCALE
+            wanted = (target["cubes"] - relabel.CUBE_CENTRE) * relabel.CUBE_SCALE
             found = goal.reshape(2, 3)
             assert min(np.abs(found - wanted).max(), np.abs(found[::-1] - wanted).max()) < 0.2
 
