@@ -14,9 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from mac.data.contents import contents
 from mac.data.normalize import Normalizer
 from mac.data.precision import STORED, narrowed, widened
-from mac.data.raw import compact, episode_index, read_raw, row_count
+from mac.data.raw import episode_index, row_count
 from mac.data.statistics import Columns
 from mac.data.store import ARRAYS, FORMAT, INDEX, SPLITS
 from mac.envs.registry import EnvSpec, adapter
@@ -166,7 +167,7 @@ class _Partial:
         check(file, digest=digest)
         sha256 = digest(file)
         columns, rounding = {}, []
-        for key, array in self._arrays(file).items():
+        for key, array in contents(file, self.spec).items():
             shape = (*array.shape[:-1], total) if key in TASKWISE else (total, *array.shape[1:])
             output = self._array(split, key, shape)
             rows = slice(first, first + array.shape[-1 if key in TASKWISE else 0])
@@ -180,24 +181,6 @@ class _Partial:
         known = {"split": split, "name": file.name, "sha256": sha256, "rows": rows.stop - first}
         self.files.append({**known, "columns": columns, "rounding": rounding})
         write_json(self._progress, sealed({"identity": self._identity, "files": self.files}))
-
-    def _arrays(self, file: Path) -> dict[str, np.ndarray]:
-        """Everything that the store holds of a raw file."""
-        part = compact(read_raw(file, self.spec))
-        buttons = part.get("button_states")
-        rewards, masks = zip(
-            *(
-                adapter(self.spec).task_rewards(self.spec, task, part["qpos"], buttons)
-                for task in range(1, self.spec.tasks + 1)
-            ),
-            strict=True,
-        )
-        return {
-            **{key: part[key] for key in ("observations", "actions", "terminals", "valids")},
-            "goals": _goals(file, self.spec, part),
-            "rewards": np.stack(rewards),
-            "masks": np.stack(masks),
-        }
 
     def _array(self, split: str, key: str, shape: tuple[int, ...]) -> np.ndarray:
         """Memory-mapped array of a split, made with the first file.
@@ -265,16 +248,3 @@ class _Partial:
             key: reduce(add, (Columns.restored(columns[key]) for columns in own)).plain()
             for key in DESCRIBED
         }
-
-
-def _goals(file: Path, spec: EnvSpec, part: Mapping[str, np.ndarray]) -> np.ndarray:
-    goals = adapter(spec).oracle_goals(spec, part["qpos"], part.get("button_states"))
-    if goals.shape[1] != spec.goal_dim:
-        raise DataError(
-            "goal width differs from the suite line",
-            file=file,
-            key="goal_dim",
-            found=goals.shape[1],
-            expected=spec.goal_dim,
-        )
-    return goals

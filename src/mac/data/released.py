@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mac.data.build import read_raw
 from mac.data.fetch import CHECKED, Wanted, fetch
 from mac.data.manifest import Manifest, facts
+from mac.data.raw import read_raw
 from mac.envs.registry import EnvSpec, adapter
 from mac.errors import ConfigError, DataError
 from mac.io import read_json, read_yaml, write_json

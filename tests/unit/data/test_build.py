@@ -271,7 +271,7 @@ def test_what_was_read_is_not_read_again(shards, monkeypatch):
     paths, _, cut = shards
     read = []
     monkeypatch.setattr(
-        "mac.data.build.read_raw", lambda file, spec: read.append(file) or read_raw(file, spec)
+        "mac.data.contents.read_raw", lambda file, spec: read.append(file) or read_raw(file, spec)
     )
     build(paths[:3], paths[3:], POINTMASS, cut)
     assert read == paths[4:]
@@ -301,7 +301,7 @@ def test_an_interrupted_move_into_place_goes_on(shards, moved, monkeypatch):
             build(paths[:3], paths[3:], POINTMASS, cut)
     read = []
     monkeypatch.setattr(
-        "mac.data.build.read_raw", lambda file, spec: read.append(file) or read_raw(file, spec)
+        "mac.data.contents.read_raw", lambda file, spec: read.append(file) or read_raw(file, spec)
     )
     build(paths[:3], paths[3:], POINTMASS, cut)
     assert read == [], "all files were in already"
