@@ -382,6 +382,42 @@ def describe(as_json: bool, dataset: str | None, **names: Any) -> None:
     click.echo(json.dumps(result, indent=2) if as_json else text(result))
 
 
+@data.command()
+@selecting(seed=False, dataset=True)
+@click.option(
+    "--with",
+    "places",
+    metavar="PLACE",
+    multiple=True,
+    required=True,
+    help="folder with raw files of this data set, or one raw file of any name (repeatable)",
+)
+@click.option("--json", "as_json", is_flag=True, help="machine-readable")
+@click.pass_context
+def compare(
+    context: click.Context, places: tuple[str, ...], as_json: bool, **names: str | None
+) -> None:
+    """Compare raw files with others of the same environment, in distribution over episodes.
+
+    One side is what `mac data build` reads: DATASET as it is here, fetched or else collected, or
+    what an experiment asks for. The other is all that is in PLACE.
+
+    Exit code 0: no difference found; 1: some; 2: not comparable.
+    """
+    from mac.data.raw import raw_files
+    from mac.data.traits import traits
+    from mac.stats.samples import compare as run
+    from mac.stats.samples import text
+
+    (job,) = _data("build", **names)
+    train, validation = job.raw_files
+    sides = ([*train, *validation], raw_files(places, job.environment.dataset))
+    (known, ours), (_, theirs) = (traits(files, job.environment) for files in sides)
+    result = run(known, ours, theirs)
+    click.echo(json.dumps(result, indent=2) if as_json else text(result))
+    context.exit(1 if result["differing"] else 0)
+
+
 @main.command()
 @click.argument("experiments", nargs=-1)
 @click.option("--json", "as_json", is_flag=True, help="machine-readable")

@@ -9,11 +9,11 @@ import numpy as np
 
 from mac.data.statistics import Columns
 from mac.data.store import SPLITS, Split, Store
+from mac.data.traits import action_traits, cells
 from mac.envs.registry import EnvSpec, adapter
 
 BLOCK_ROWS = 1 << 20
 LOOK_ROWS = 1 << 20  # rows that coverage and noise are estimated from, in whole episodes
-LIMIT = 1 - 1e-4  # an action beyond it was cut off
 
 
 def describe(store: Store) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def describe(store: Store) -> dict[str, Any]:
     spec = EnvSpec(**facts, max_episode_steps=1)
     names = adapter(spec)
     splits = {name: store.split(name) for name in SPLITS}
-    train, validation = (_cells(_goals(split)) for split in splits.values())
+    train, validation = (cells(_goals(split)) for split in splits.values())
     return {
         "dataset": spec.dataset,
         "environment": facts,
@@ -100,11 +100,6 @@ def _goals(split: Split) -> np.ndarray:
     return np.concatenate([split.goals[rows] for rows in _episodes(split)])
 
 
-def _cells(goals: np.ndarray) -> set[bytes]:
-    """Unit cells of the goal representation: a button's state, a decimetre of a cube's place."""
-    return {row.tobytes() for row in np.unique(np.rint(goals).astype(np.int16), axis=0)}
-
-
 def _share(some: set[bytes], among: set[bytes]) -> float:
     return len(some & among) / len(some)
 
@@ -118,28 +113,9 @@ def _columns(names: list[str], array: np.ndarray) -> list[dict[str, Any]]:
 
 
 def _actions(split: Split) -> list[dict[str, float]]:
-    """Of each dimension: mean, spread, white noise, persistence, share that was cut off.
-
-    White noise of standard deviation s gives second differences of √6 s, and smooth motion hardly
-    any, so the median of their sizes tells s. It is the noise that would explain the changes from
-    step to step: what is cut off at ±1 makes it less, what is not smooth makes it more.
-    """
-    actions = [split.actions[rows][:-1].astype(np.float64) for rows in _episodes(split)]
-    whole = np.concatenate(actions)
-    second = np.concatenate([np.abs(np.diff(one, n=2, axis=0)) for one in actions])
-    centre = whole.mean(axis=0)
-    before = np.concatenate([one[:-1] - centre for one in actions])
-    after = np.concatenate([one[1:] - centre for one in actions])
-    scatter = np.maximum((before**2).sum(axis=0), 1e-12)
-    noise = np.median(second, axis=0) / 0.6745 / np.sqrt(6) if len(second) else 0 * centre
-    found = {
-        "mean": centre,
-        "std": whole.std(axis=0),
-        "noise": noise,
-        "persistence": (before * after).sum(axis=0) / scatter,
-        "cut_off": (np.abs(whole) > LIMIT).mean(axis=0),
-    }
-    return [{key: float(v[i]) for key, v in found.items()} for i in range(whole.shape[1])]
+    found = action_traits([split.actions[rows][:-1] for rows in _episodes(split)])
+    width = split.actions.shape[1]
+    return [{key: float(v[i]) for key, v in found.items()} for i in range(width)]
 
 
 def text(found: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,26 @@ def episode_index(valids: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     last = np.flatnonzero(valids == 0)
     first = np.concatenate([[0], last[:-1] + 1])
     return first, last - first
+
+
+def raw_files(places: Sequence[str | Path], dataset: str) -> list[Path]:
+    """The files of a data set in these places, each a folder or a file of any name.
+
+    Raises:
+        MissingDataError: there is none in one of them.
+    """
+    found: list[Path] = []
+    for place in (Path(place).expanduser() for place in places):
+        pattern = f"{dataset}-v0*.npz"
+        here = sorted(place.glob(pattern)) if place.is_dir() else [place]
+        if not here or not here[0].exists():
+            raise MissingDataError(
+                "no raw files of this data set",
+                file=place,
+                expected=f"a folder with {pattern}, or a file of this format",
+            )
+        found += here
+    return found
 
 
 def row_count(file: Path) -> int:
