@@ -13,6 +13,7 @@ import numpy as np
 
 from mac.envs.registry import EnvSpec
 from mac.errors import DataError, MissingDataError
+from mac.provenance import RECORD
 
 ACTION_MARGIN = 1e-5  # actions are clipped this far inside [-1, 1]
 ACTION_TOLERANCE = 1e-6  # rounding allowed beyond [-1, 1] before an action counts as wrong
@@ -163,12 +164,11 @@ def _damage(file: Path, key: str | None = None) -> Iterator[None]:
     try:
         yield
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, OSError) as error:
-        raise DataError(
-            f"truncated or damaged ({error})",
-            file=file,
-            key=key,
-            remedy=f"delete the folder {file.parent} and run it again: its files are made anew",
-        ) from None
+        remedy = "replace it"
+        if (file.parent / RECORD).is_file():  # a job's folder, and not one of the user's
+            remedy = f"delete the folder {file.parent} and run it again: its files are made anew"
+        message = f"truncated or damaged ({error})"
+        raise DataError(message, file=file, key=key, remedy=remedy) from None
 
 
 @contextmanager

@@ -124,6 +124,12 @@ def test_files_of_other_widths_are_refused(mac, tmp_path):
     refused(mac(path), f"{path}: observations: wrong shape; found (2010, 8); expected (2010, 4)")
 
 
+def test_a_damaged_file_of_the_users_is_never_to_be_deleted_with_its_folder(mac, here, tmp_path):
+    path = made(tmp_path, seed=1, train_episodes=10) / "pointmass-play-v0.npz"
+    path.write_bytes(path.read_bytes()[:1000])
+    refused(mac(path), f"{path}: truncated or damaged", "; replace it")
+
+
 def test_what_tells_nothing_is_refused(mac, here, tmp_path):
     (own,) = (here / "data/raw").glob("pointmass-play-*")
     refused(mac(own), "110 episodes that are on both sides")
