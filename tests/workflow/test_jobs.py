@@ -105,6 +105,13 @@ def test_a_site_s_mistake_is_one_line(tmp_path):
     assert "mac: site.yaml: " in done.stdout
 
 
+def test_an_experiment_that_is_not_there_is_one_line(tmp_path):
+    project = Project.create(tmp_path / "fresh")
+    done = project.snakemake("-n", "--quiet", "host", "--", "tinny")
+    assert done.returncode != 0 and "Traceback" not in done.stdout
+    assert done.stdout.endswith("mac: tinny: no experiment of this name; expected tiny\n")
+
+
 def test_a_second_copy_of_a_job_waits_for_the_first_and_leaves_its_work_alone(undone, tmp_path):
     clone, folder = undone
     mark = folder.parent.name.removeprefix("model-")

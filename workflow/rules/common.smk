@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import psutil
+from snakemake.cli import get_argument_parser
 
 from mac.errors import MacError
 from mac.gpus import visible
@@ -12,7 +13,9 @@ from mac.planning.cluster import Cluster
 from mac.planning.executor import trust_squeue
 from mac.planning.targets import planned, preflight, shown, stop
 
-PLAN = planned(sys.argv[1:])
+# Snakemake tells a Snakefile what it is asked for on its command line alone.
+TARGETS = get_argument_parser().parse_args(sys.argv[1:]).targets
+PLAN = planned(TARGETS, job=not workflow.is_main_process)
 try:
     CLUSTER = Cluster(config["cluster"]) if "cluster" in config else None
 except MacError as _error:

@@ -600,7 +600,7 @@ def test_committed_rows_that_changed_are_refused_in_one_line(write, clone, capsy
     commit(Plan(["x"]), "x")
     Path("results/x/episodes.parquet").write_text("better")
     with pytest.raises(SystemExit):
-        planned(["snakemake", "x"])
+        planned(["x"])
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("mac: results/x/episodes.parquet: file differs from its stamp")
 
