@@ -90,6 +90,16 @@ def test_a_broken_agent_file(plan, tmp_path, monkeypatch, text, reason):
     refused(result, f"{tmp_path}/mine.py: MAC_AGENT_PATH: cannot be imported ({reason}")
 
 
+def test_an_agent_file_without_an_agent(plan, tmp_path, monkeypatch):
+    (tmp_path / "_shared.py").write_text("raise SystemExit('not an agent')\n")
+    (tmp_path / "mine.py").write_text("from mac.agents.mac import MAC as Mine\n")
+    monkeypatch.setenv("MAC_AGENT_PATH", str(tmp_path))
+    result = plan({"mac": {}}, {"schedule": "staged"})
+    refused(
+        result, f'{tmp_path}/mine.py: MAC_AGENT_PATH: registers no agent; expected `@register("'
+    )
+
+
 def test_a_missing_folder_of_agents(plan, tmp_path, monkeypatch):
     monkeypatch.setenv("MAC_AGENT_PATH", str(tmp_path / "nowhere"))
     result = plan({"mac": {}}, {"schedule": "staged"})

@@ -251,7 +251,7 @@ def _discover(extra: str) -> None:
     for folder in filter(None, extra.split(os.pathsep)):
         if not Path(folder).is_dir():
             raise ConfigError("no such folder", key="MAC_AGENT_PATH", found=folder)
-        for path in sorted(Path(folder).glob("*.py")):
+        for path in sorted(Path(folder).glob("[!_]*.py")):
             _import(path)
 
 
@@ -261,6 +261,7 @@ def _import(path: Path) -> None:
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
+    before = dict(_REGISTRY)
     try:
         spec.loader.exec_module(module)
     except MacError:
@@ -268,6 +269,14 @@ def _import(path: Path) -> None:
     except Exception as error:
         reason = f"cannot be imported ({type(error).__name__}: {error})"
         raise ConfigError(reason, file=path, key="MAC_AGENT_PATH") from error
+    if before == _REGISTRY:  # else its YAML would be told that there is no such agent
+        raise ConfigError(
+            "registers no agent",
+            file=path,
+            key="MAC_AGENT_PATH",
+            expected='`@register("NAME")` above a class of an agent',
+            remedy="the name of a file that is none begins with _",
+        )
 
 
 def registry() -> Mapping[str, type[Agent]]:
