@@ -104,14 +104,14 @@ def _plan(*experiments: str) -> Any:
 
 
 @contextmanager
-def _attempt(plan: Any, rule: str, *, whole: bool = True, **names: Any) -> Iterator[Any]:
+def _attempt(plan: Any, rule: str, *, remember: bool = True, **names: Any) -> Iterator[Any]:
     """The job of a plan that these options name, held against its doubles while it is worked at.
 
     A command whose work is done, perhaps by a double that it had to wait for, ends here; tables,
-    which take seconds, are made as often as one asks. So does a job that has failed for good. What
-    is not the ``whole`` job says nothing of it.
+    which take seconds, are made as often as one asks. So does a job that has failed for good, which
+    is to ``remember`` where the command does what the job says, and nothing else decides.
     """
-    with _work(plan.find(rule, **names), whole=whole) as job:
+    with _work(plan.find(rule, **names), remember=remember) as job:
         yield job
 
 
@@ -128,7 +128,7 @@ def _data(rule: str, dataset: str | None, experiment: str | None, **names: Any) 
 
 
 @contextmanager
-def _work(job: Any, *, whole: bool = True) -> Iterator[Any]:
+def _work(job: Any, *, remember: bool = True) -> Iterator[Any]:
     """A job, held against its doubles; see :func:`_attempt`."""
     from mac.failures import remembered
     from mac.gpus import claimed
@@ -150,7 +150,7 @@ def _work(job: Any, *, whole: bool = True) -> Iterator[Any]:
         if (waited or not again) and all(path.exists() for path in needed):
             click.echo(f"{job.outputs[0]}: done before", err=True)
             click.get_current_context().exit()
-        if whole:
+        if remember:
             held.enter_context(remembered(job.failure, job.reads, remedy=remedy))
         if gpus(job) and not job.config["compute"]["device"].startswith("cuda:"):
             held.enter_context(claimed())
@@ -212,7 +212,7 @@ def aggregate(experiment: str, allow_missing: bool) -> None:
     from mac.planning.results import aggregate_inputs
 
     plan = _plan(experiment)
-    with _attempt(plan, "aggregate", whole=not allow_missing) as job:
+    with _attempt(plan, "aggregate", remember=not allow_missing) as job:
         from mac.stats.aggregate import EvaluationInput
         from mac.stats.aggregate import aggregate as run
 
@@ -318,7 +318,7 @@ def fetch(place: str | None, **names: Any) -> None:
     DATASET is for instance cube-single-play, or cube-double-play-100m for the shards.
     """
     (job,) = _data("fetch", **names)
-    with _work(job), job.recorded():
+    with _work(job, remember=False), job.recorded():  # another time, or place, may have it
         from mac.data.released import fetch_released
         from mac.planning.sources import offered
 
@@ -452,10 +452,17 @@ def preflight(experiments: tuple[str, ...]) -> None:
 
 
 @main.command()
-@click.argument("experiments", nargs=-1, required=True)
-def clear(experiments: tuple[str, ...]) -> None:
-    """Let jobs that failed for good try again, once the cause is mended."""
-    found = [job for job in _plan(*experiments) if job.failure.exists()]
+@click.argument("names", nargs=-1, required=True)
+def clear(names: tuple[str, ...]) -> None:
+    """Let jobs that failed for good try again, once the cause is mended.
+
+    NAMES are experiments, or data sets that were collected or built by their own name.
+    """
+    from mac.planning.datasets import all_jobs, known
+
+    sets = {name for name, _, _ in known()}
+    jobs = [job for name in names for job in (all_jobs if name in sets else _plan)(name)]
+    found = {job.failure: job for job in jobs if job.failure.exists()}.values()
     for job in found:
         job.failure.unlink(missing_ok=True)
         click.echo(f"may try again: {job.failure.stem}")

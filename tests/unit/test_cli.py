@@ -128,3 +128,14 @@ def test_data_that_are_not_there(arguments, parts, tmp_path, monkeypatch):
     (tmp_path / "configs").symlink_to(Path("configs").resolve())
     monkeypatch.chdir(tmp_path)
     refused(CliRunner().invoke(main, ["data", *arguments]), *parts)
+
+
+def test_what_failed_for_good_by_a_data_sets_name_is_cleared_by_it(tmp_path, monkeypatch):
+    (tmp_path / "configs").symlink_to(Path("configs").resolve())
+    monkeypatch.chdir(tmp_path)
+    name = "humanoidmaze-giant-navigate"
+    for remedy in ("use data.source: fetch\n", f"`mac clear {name}` lets the job try again\n"):
+        failed = CliRunner().invoke(main, ["data", "collect", name])
+        assert failed.exit_code == 2 and failed.stderr.endswith(remedy)
+    for said in ("may try again: collect-", "nothing has failed for good"):
+        assert said in CliRunner().invoke(main, ["clear", name]).output

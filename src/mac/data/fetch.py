@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -35,12 +35,14 @@ class Wanted:
     Attributes:
         output: where.
         places: addresses and paths in the order in which they are tried.
+        told: those of them that the user names for this call.
         size: bytes, once known.
         reasons: by place, why it was not had from there.
     """
 
     output: Path
     places: Sequence[str]
+    told: Sequence[str] = ()
     size: int | None = None
     reasons: dict[str, str] = field(default_factory=dict)
 
@@ -58,6 +60,19 @@ class Wanted:
         """Remove what has arrived, and what a killed process left."""
         for path in (self.part, self.part.with_name(f"{self.part.name}.tag"), self.taken):
             path.unlink(missing_ok=True)
+
+    def sought(self) -> str:
+        """Where it was not had, and why: in full where the user says that it is, if he does."""
+
+        def listed(reasons: Mapping[str, str]) -> str:
+            return "; ".join(f"{place} ({reason})" for place, reason in reasons.items())
+
+        mine = {place: self.reasons[place] for place in self.told}
+        others = {place: why for place, why in self.reasons.items() if place not in mine}
+        if not mine:
+            return f"sought in {listed(others)}"
+        nor = {_host(place): why for place, why in others.items()}
+        return f"not where you say: {listed(mine)}" + (f"; nor in {listed(nor)}" if nor else "")
 
     def left(self) -> list[str]:
         """Places that have not failed."""
@@ -294,10 +309,9 @@ class _Fetch:
     def refuse_missing(self, files: Sequence[Wanted], remedy: Callable[[], str]) -> None:
         nowhere = [file for file in files if not file.left() and not file.output.exists()]
         if nowhere:
-            sought = "; ".join(f"{p} ({reason})" for p, reason in nowhere[0].reasons.items())
             names = named([file.output.name for file in nowhere])
             raise UnreachableError(
-                f"{names} cannot be had; sought in {sought}", file=self.folder, remedy=remedy()
+                f"{names} cannot be had; {nowhere[0].sought()}", file=self.folder, remedy=remedy()
             )
 
     def refuse_full(self, files: Sequence[Wanted]) -> None:

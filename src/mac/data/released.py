@@ -30,26 +30,26 @@ def fetch_released(job: Any, sources: Any) -> None:
     spec = job.environment
     found = fetch(
         [
-            Wanted(job.directory / name, places)
-            for name, places in zip(job.data_files, sources.places, strict=True)
+            Wanted(job.directory / name, places, told)
+            for name, places, told in zip(job.data_files, sources.places, sources.told, strict=True)
         ],
         partial(check_raw, spec=spec),
         Manifest(job.directory.name, sources.manifests),
         parallel=sources.parallel,
-        remedy=lambda: _otherwise(spec),
+        remedy=lambda: _otherwise(spec, sources.name),
     )
     write_json(job.directory / SIZES, found)
     (job.directory / CHECKED).unlink(missing_ok=True)
 
 
-def _otherwise(spec: EnvSpec) -> str:
-    """What helps where no place has a data set."""
+def _otherwise(spec: EnvSpec, name: str) -> str:
+    """What helps where no place has the data set of this name."""
     try:
         adapter(spec).collector(spec)
     except ConfigError:
         return "say where else it is: --from FOLDER_OR_ADDRESS"
     return (
-        f"say where else it is: --from FOLDER_OR_ADDRESS; or `mac data collect {spec.dataset}` "
+        f"say where else it is: --from FOLDER_OR_ADDRESS; or `mac data collect {name}` "
         "collects an equivalent one here, for experiments with data.source: collect"
     )
 

@@ -51,17 +51,28 @@ def store_of(name: str) -> Job:
     Raises:
         MissingDataError: they are not.
     """
-    for source in ("fetch", "collect"):
-        spec, data, shared = _asked(name, source)
-        raw = raw_jobs(spec, data, **shared)
+    for raw, store in _ways(name):
         if all(Path(path).exists() for job in raw for path in job.outputs):
-            return store_job(spec, raw, **shared)
+            return store
     raise MissingDataError(
         "its raw files are not here",
         key=name,
         remedy=f"run `mac data fetch {name}` or `mac data collect {name}`, or name an experiment "
         "that has data of its own (--experiment, --task)",
     )
+
+
+def all_jobs(name: str) -> list[Job]:
+    """All jobs that bring a data set here, or build its store."""
+    return [job for raw, store in _ways(name) for job in (*raw, store)]
+
+
+def _ways(name: str) -> Iterator[tuple[list[Job], Job]]:
+    """How a data set may come here: jobs of its raw files, and of the store that they make."""
+    for source in ("fetch", "collect"):
+        spec, data, shared = _asked(name, source)
+        raw = raw_jobs(spec, data, **shared)
+        yield raw, store_job(spec, raw, **shared)
 
 
 def _asked(name: str, source: str) -> tuple[EnvSpec, DataConfig, dict[str, Any]]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mac.planning.job import Job
 
 FROM = "MAC_DATA_FROM"  # a place that is tried before all others
+TOLD = f"--from or {FROM}"
 
 
 class Hosted(ConfigFile):
@@ -52,6 +53,13 @@ class SourcesFile(ConfigFile):
     allow_http: bool = Field(False, strict=True)
     hosted: Hosted | None = None
 
+    def has(self, dataset: str, shards: int) -> bool:
+        """Whether a data set can be had there, as far as the file tells."""
+        if self.hosted is None:
+            return True
+        pattern = self.hosted.files if shards == 1 else self.hosted.shards
+        return re.fullmatch(pattern, dataset, re.VERBOSE) is not None
+
 
 def sources(dataset: str, shards: int) -> tuple[Path, SourcesFile]:
     """The file that says where a data set is: its own, or that of all of OGBench."""
@@ -62,17 +70,14 @@ def sources(dataset: str, shards: int) -> tuple[Path, SourcesFile]:
 def refuse_unhosted(dataset: str, shards: int, place: str | None = None) -> None:
     """Raise ConfigError for a data set that is hosted nowhere, unless a ``place`` is given."""
     path, file = sources(dataset, shards)
-    if file.hosted is None or place or os.environ.get(FROM):
-        return
-    pattern = file.hosted.files if shards == 1 else file.hosted.shards
-    if not re.fullmatch(pattern, dataset, re.VERBOSE):
+    if not (file.has(dataset, shards) or place or os.environ.get(FROM)):
         name = data_name(dataset, shards)
         raise ConfigError(
             f"{name} is hosted nowhere",
             file=path,
             key=f"hosted.{'files' if shards == 1 else 'shards'}",
-            remedy="collect it (data.source: collect), or say where it is in "
-            f"{path.with_name(f'{name}.yaml')}",
+            remedy=f"collect it (`mac data collect {name}`, in experiments `data.source: collect`)"
+            f", or say where it is: {TOLD}, or {path.with_name(f'{name}.yaml')}",
         )
 
 
@@ -81,12 +86,16 @@ class Sources:
     """Where the files of a job are, and where what is known of them is written.
 
     Attributes:
+        name: of the data set.
         places: of each file, in the order in which they are tried.
+        told: of each file, the first of them: where it is if the user is right.
         parallel: transfers side by side.
         manifests: files with sizes and hashes; new ones go into the first.
     """
 
+    name: str
     places: list[list[str]]
+    told: list[list[str]]
     parallel: int
     manifests: list[Path]
 
@@ -105,23 +114,36 @@ def offered(job: Job, place: str | None = None) -> Sources:
     dataset, shards = job.task, job.config["data"]["shards"]
     refuse_unhosted(dataset, shards, place)
     path, file = sources(dataset, shards)
-    every = [*([place] if place else []), *file.places]
-    for one in every:
-        if "://" in one and not one.startswith("https://") and not file.allow_http:
+    told, others = [place] if place else [], file.places if file.has(dataset, shards) else []
+    for one in told:
+        _refuse_open(one, file, path, TOLD)
+        if "://" not in one and not Path(one).expanduser().is_dir():
             raise ConfigError(
-                "not an https address",
-                file=path,
-                key="places",
-                found=one,
-                remedy="anybody on the way could change the data; `allow_http: true` in this file "
-                "permits it nevertheless",
+                "no such folder", key=TOLD, found=one, expected="a folder, or an https address"
             )
+    for one in others:
+        _refuse_open(one, file, path, f"{path}: places")
     layout = file.file if shards == 1 else file.shard
+    below = {name: layout.format(dataset=dataset, file=name) for name in job.data_files}
     return Sources(
-        [_spots(every, layout.format(dataset=dataset, file=n), n) for n in job.data_files],
+        data_name(dataset, shards),
+        [_spots([*told, *others], path, name) for name, path in below.items()],
+        [_spots(told, path, name) for name, path in below.items()],
         file.parallel,
         manifests(),
     )
+
+
+def _refuse_open(place: str, file: SourcesFile, path: Path, key: str) -> None:
+    """Refuse an address that ``file`` does not permit; ``key`` is where it stands."""
+    if "://" in place and not place.startswith("https://") and not file.allow_http:
+        raise ConfigError(
+            "not an https address",
+            key=key,
+            found=place,
+            remedy="anybody on the way could change the data; `allow_http: true` in "
+            f"{path} permits it nevertheless",
+        )
 
 
 def manifests() -> list[Path]:

@@ -33,7 +33,7 @@ def mac(tmp_path, monkeypatch, raw_files):
         def run(*arguments):
             return CliRunner().invoke(main, ["data", *arguments])
 
-        run.server = server
+        run.server, run.write = server, write
         yield run
     files.read_config.cache_clear()
 
@@ -80,6 +80,38 @@ def test_files_of_the_users_own(mac, tmp_path, raw_files):
     assert result.exit_code == 0, result.output
     taken = tmp_path / "data" / "raw" / "pointmass-play" / raw_files[0].name
     assert taken.read_bytes() == raw_files[0].read_bytes()
+
+
+def test_where_the_user_says_comes_first_in_what_is_said(mac, tmp_path):
+    mac.server.contents.clear()
+    (tmp_path / "mine").mkdir()
+    line = mac("fetch", "pointmass-play", "--from", "mine").stderr.splitlines()[-1]
+    assert "cannot be had; not where you say: mine/pointmass-play-v0.npz (no such file); " in line
+    assert "; nor in 127.0.0.1:" in line and "(HTTP status 404)" in line
+
+
+def test_a_refusal_is_no_reason_to_refuse_another_place(mac, tmp_path, raw_files):
+    nowhere = {"files": "x", "shards": "x"}
+    mac.write("datasets/ogbench", places=[mac.server.root], allow_http=True, hosted=nowhere)
+    files.read_config.cache_clear()
+    refused = mac("fetch", "pointmass-play")
+    assert refused.exit_code == 2
+    assert "is hosted nowhere; collect it (`mac data collect pointmass-play`" in refused.stderr
+    (tmp_path / "mine").mkdir()
+    line = mac("fetch", "pointmass-play", "--from", "mine").stderr.splitlines()[-1]
+    assert "not where you say: mine/" in line and "nor in" not in line
+    assert not mac.server.heads
+    folder = str(raw_files[0].parent)
+    assert mac("fetch", "pointmass-play", "--from", folder).exit_code == 0
+
+
+def test_a_set_in_shards_is_collected_in_shards(mac, tmp_path):
+    mac.write("datasets/pointmass-play-100m", places=[str(tmp_path)])
+    suite = yaml.safe_load((tmp_path / "own/suites/toy.yaml").read_text())
+    mac.write("suites/large", **suite, set={"data.shards": 3})
+    line = mac("fetch", "pointmass-play-100m").stderr.splitlines()[-1]
+    assert "and 3 more cannot be had" in line
+    assert "`mac data collect pointmass-play-100m`" in line
 
 
 def test_no_source_is_one_line_that_names_what_collects_the_same(mac):

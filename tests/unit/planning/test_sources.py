@@ -37,7 +37,10 @@ def test_places_in_their_order_and_the_users_first(say):
         ["https://a.org/x/a.npz", "https://b.org/a.npz"],
         ["https://a.org/x/b.npz", "https://b.org/b.npz"],
     ]
-    assert offered(JOB, "https://c.org").places[0][0] == "https://c.org/a.npz"
+    assert offered(JOB).told == [[], []]
+    told = offered(JOB, "https://c.org")
+    assert told.told == [["https://c.org/a.npz"], ["https://c.org/b.npz"]]
+    assert told.places[0] == [*told.told[0], "https://a.org/x/a.npz", "https://b.org/a.npz"]
     assert offered(SHARDS).places == [
         ["https://a.org/x/t-100m-v0/t-v0-000.npz", "https://b.org/t-100m-v0/t-v0-000.npz"]
     ]
@@ -68,8 +71,20 @@ def test_anything_but_https_is_refused(say, scheme, allowed):
     with pytest.raises(ConfigError, match=r"ogbench.yaml: places: not an https .*allow_http"):
         offered(JOB)
     say("ogbench", places=["https://example.org"], **permission)
-    with pytest.raises(ConfigError, match=r"places: not an https address"):
+    with pytest.raises(ConfigError, match=r"--from or MAC_DATA_FROM: not an https .*ogbench.yaml"):
         offered(JOB, f"{scheme}://example.org")
+
+
+def test_what_is_hosted_nowhere_is_sought_where_the_user_says_alone(say, tmp_path):
+    say("ogbench", places=["https://a.org"], hosted={"files": "u", "shards": "t"})
+    assert offered(JOB, str(tmp_path)).places == [[f"{tmp_path}/a.npz"], [f"{tmp_path}/b.npz"]]
+    assert offered(SHARDS, str(tmp_path)).places[0][-1].startswith("https://a.org/t-100m")
+
+
+def test_a_folder_that_the_user_names_is_there(say, tmp_path):
+    say("ogbench", places=["https://a.org"])
+    with pytest.raises(ConfigError, match=r"MAC_DATA_FROM: no such folder; found .*/gone"):
+        offered(JOB, str(tmp_path / "gone"))
 
 
 def test_a_user_may_say_otherwise(say):
