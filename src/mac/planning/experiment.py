@@ -41,7 +41,8 @@ _FIXED = {
 class Cell:
     """One agent on one environment: the configuration, and the tasks it is compared on.
 
-    ``tuning`` is how its settings were found, None where that is not told.
+    ``tuning`` is how its settings were found, None where that is not told; ``changed`` are keys
+    that it does not speak of, as the experiment gives them other values and says nothing of these.
     """
 
     label: str
@@ -50,6 +51,7 @@ class Cell:
     tasks: tuple[int, ...]
     resolved: Resolved
     tuning: Tuning | None = None
+    changed: frozenset[str] = frozenset()
 
 
 class Experiment:
@@ -135,6 +137,16 @@ class Experiment:
             must_change=True,
             shared=True,
         )
+        here = [
+            self._layer("", self.file.set, shared=True),
+            self._layer(
+                f"suite_set.{suite_name}", self.file.suite_set.get(suite_name), shared=True
+            ),
+            self._layer(f"agents.{label}", entry.set),
+            self._layer(
+                f"agents.{label}.suites.{suite_name}", (entry.suites or {}).get(suite_name)
+            ),
+        ]
         resolved = resolve(
             [
                 Layer.of("built in", {"agent": agent.name, "mode": suite.mode}),
@@ -142,14 +154,7 @@ class Experiment:
                 Layer.of(str(suite_path), suite.set, shared=True),
                 own,
                 *file.layers(agent_path, suite.mode, spec.dataset),
-                self._layer("", self.file.set, shared=True),
-                self._layer(
-                    f"suite_set.{suite_name}", self.file.suite_set.get(suite_name), shared=True
-                ),
-                self._layer(f"agents.{label}", entry.set),
-                self._layer(
-                    f"agents.{label}.suites.{suite_name}", (entry.suites or {}).get(suite_name)
-                ),
+                *here,
             ],
             agent.Config,
             self._configs,
@@ -160,9 +165,12 @@ class Experiment:
                     "not a setting", file=origin, key=key, remedy=_FIXED[key], found=None
                 )
         self._check_spans(resolved)
-        own = tuning_of(entry.tuning, spec.dataset, self.path, f"agents.{label}.tuning")
-        tuning = own or tuning_of(file.tuning, spec.dataset, agent_path, "tuning")
-        return Cell(label, agent, spec, tasks, resolved, tuning)
+        told = tuning_of(entry.tuning, spec.dataset, self.path, f"agents.{label}.tuning")
+        if told is not None:
+            return Cell(label, agent, spec, tasks, resolved, told)
+        tuning = tuning_of(file.tuning, spec.dataset, agent_path, "tuning")
+        changed = (resolved.changed.get(layer.name, ()) for layer in here)
+        return Cell(label, agent, spec, tasks, resolved, tuning, frozenset().union(*changed))
 
     @staticmethod
     def _check_spans(resolved: Resolved) -> None:

@@ -23,6 +23,7 @@ from mac.planning.job import RESULTS, REVISIONS, STAGES, Job
 from mac.planning.reads import evaluation_reads, stage_reads
 from mac.planning.sources import refuse_unhosted
 from mac.planning.stores import raw_jobs, store_job
+from mac.planning.tuning import told_tuning
 from mac.provenance import RECORD
 from mac.stamps import REVISIONS as REPORT_REVISIONS
 
@@ -329,7 +330,7 @@ class Plan:
             "title": experiment.file.title,
             "caption": experiment.file.caption,
             "tuning": sorted(
-                [c.label, c.environment.name, c.resolved.config.mode, c.tuning.model_dump()]
+                [c.label, c.environment.name, c.resolved.config.mode, told_tuning(c)]
                 for c in experiment.cells
                 if c.tuning
             ),

@@ -10,9 +10,10 @@ from mac.config.baselines import StepConfig
 from mac.config.load import sections
 from mac.planning.experiment import Cell
 
+ACTING = ("data.normalizer", "mode", "chunk_length", "evaluate.execute_length")
 _EVALUATOR_READS = {
     "episodes": (
-        *("data.normalizer", "mode", "chunk_length", "evaluate.execute_length"),
+        *ACTING,
         *("evaluate.episodes", "evaluate.batch_width", "evaluate.first_seed"),
     ),
     "model_error": ("data.normalizer", "chunk_length", "evaluate.windows", "evaluate.horizon"),

@@ -10,6 +10,7 @@ from typing import Any
 from mac.planning.files import find
 from mac.planning.job import RESULTS, Job
 from mac.planning.plan import Plan
+from mac.planning.tuning import told_tuning
 
 
 def aggregate_inputs(plan: Plan, experiment: str) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def render_inputs(plan: Plan, experiment: str) -> dict[str, Any]:
                     "environment": cell.environment.name,
                     "mode": cell.resolved.config.mode,
                     "config": cell.resolved.plain,
-                    "tuning": cell.tuning and cell.tuning.model_dump(),
+                    "tuning": told_tuning(cell),
                 }
                 for cell in plan.experiments[experiment].cells
             ),

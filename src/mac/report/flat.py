@@ -47,7 +47,7 @@ def csv_table(summary: Mapping[str, Any], compared: Sequence[Comparison], tuned:
                 **{key: _text(entry.get(key)) for key in STATISTICS},
             }
             if tuning := tuned.get((label, line.group)):
-                row |= {"tuning": str(tuning["settings"]), "tuning_source": tuning["source"]}
+                row |= {"tuning": _text(tuning["settings"]), "tuning_source": tuning["source"]}
             one = beside.get((line.key, label)) if line.level == "environments" else None
             if one:
                 spread = one.claim.spread

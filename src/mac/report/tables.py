@@ -331,7 +331,8 @@ def _tuning_cell(tuned: Tunings, label: str, line: Line) -> Cell:
     if line.level == "overall":
         return Cell()
     one = tuned.get((label, line.group))
-    return Cell(str(one["settings"])) if one else Cell("not said", muted=True)
+    said = one and one["settings"] is not None
+    return Cell(str(one["settings"])) if said else Cell("not said", muted=True)
 
 
 def comparison_table(summary: Mapping[str, Any]) -> Table | None:

@@ -476,12 +476,13 @@ def test_how_settings_were_found_is_told_by_the_most_specific_pattern(write):
         return {"settings": count, "source": f"source {count}"}
 
     write("agents", "mac", {"tuning": {"*": told(1), "cube-*": told(2)}})
-    write("experiments", "x", experiment(agents={"mac": {}, "flow_bc": {}}))
+    write("experiments", "x", experiment(agents={"mac": {}, "flow_bc": {}}, set={}))
     write("agents", "flow_bc", {})
     settings = render_inputs(Plan(["x"]), "x")["config"]["settings"]
     assert {s["label"]: s["tuning"] for s in settings} == {"mac": told(2), "flow_bc": None}
     before = marks(Plan(["x"]))
-    write("experiments", "x", experiment(agents={"mac": {"tuning": {"*": told(3)}}, "flow_bc": {}}))
+    agents = {"mac": {"tuning": {"*": told(3)}}, "flow_bc": {}}
+    write("experiments", "x", experiment(agents=agents, set={}))
     plan = Plan(["x"])
     settings = render_inputs(plan, "x")["config"]["settings"]
     assert {s["label"]: s["tuning"] for s in settings} == {"mac": told(3), "flow_bc": None}
@@ -493,6 +494,39 @@ def test_how_settings_were_found_is_told_by_the_most_specific_pattern(write):
         ConfigError, match=r"x\.yaml: agents\.mac\.tuning\.scene-\*: no data set matches"
     ):
         Plan(["x"])
+
+
+def test_what_an_experiment_changes_is_not_told_to_be_from_the_agents_source(write):
+    """What training or acting depends on; when to look at it, and who else has a key, is not."""
+    told = {"settings": 1, "source": "a paper"}
+    agents = {
+        "mac": {"set": {"discount": 0.9, "value.rollout_length": 3}},
+        "iql": {"suites": {"reward": {"alpha": 2.0}}},
+        "said": {"agent": "iql", "set": {"alpha": 2.0}, "tuning": {"*": told}},
+        "plain": {"agent": "iql"},
+        "random": {},
+    }
+    shared = {"value.checkpoint_every": 5, "checkpoint_every": 5, "schedule": "staged"}
+    for name in ("mac", "iql", "random"):
+        write("agents", name, {"tuning": {"*": told}})
+
+    def found(**values):
+        write("experiments", "x", experiment(agents=agents, set={**shared, **values}))
+        plan = Plan(["x"])
+        settings = render_inputs(plan, "x")["config"]["settings"]
+        return {s["label"]: s["tuning"] for s in settings}, marks(plan)["render"]
+
+    before, mark = found()
+    assert before == {
+        "mac": {**told, "changed": ["discount", "value.rollout_length"]},
+        "iql": {**told, "changed": ["alpha"]},
+        **dict.fromkeys(("said", "plain", "random"), told),
+    }
+    after, other = found(**{"steps": 40, "evaluate.episodes": 3})
+    assert after["plain"] == {**told, "changed": ["steps"]}
+    assert after["mac"]["changed"] == ["discount", "steps", "value.rollout_length"]
+    assert after["said"] == after["random"] == told
+    assert mark != other
 
 
 def test_an_agent_takes_part_in_the_suites_it_names_with_values_of_its_own_there(write):

@@ -134,15 +134,15 @@ def test_tuning_stands_beside_the_estimates_and_its_sources_below(tmp_path):
     rates = {"mac": 0.6, "flow_bc": 0.2, "iql": 0.3}
     summary = summary_of(tmp_path, rates, environments=("cube-single", "scene"), tasks=2)
 
-    def cell(label, environment, settings, source):
-        tuning = settings and {"settings": settings, "source": source}
+    def cell(label, environment, settings, source, **more):
+        tuning = settings and {"settings": settings, "source": source, **more}
         return {"label": label, "environment": environment, "mode": "reward", "tuning": tuning}
 
     found = tunings(
         summary,
         [
             cell("mac", "cube-single", 1, "the release"),
-            cell("mac", "scene", 1, "the release"),
+            cell("mac", "scene", 1, "the release", changed=["discount", "steps"]),
             cell("iql", "cube-single", 4, "docs/quick.md."),
             cell("iql", "scene", 1, "another paper"),
             cell("flow_bc", "scene", None, None),
@@ -156,15 +156,16 @@ def test_tuning_stands_beside_the_estimates_and_its_sources_below(tmp_path):
     overall = {("all", label): "" for label in rates}
     assert shown == {
         ("cube-single", "mac"): "1",
-        ("scene", "mac"): "1",
+        ("scene", "mac"): "not said",
         ("cube-single", "iql"): "4",
         ("scene", "iql"): "1",
         **unsaid,
         **overall,
     }
-    assert table.notes[-4:] == (
+    assert table.notes[-5:] == (
         "tuning: how many settings were tried, those chosen among them.",
-        "mac: the release.",
+        "mac on cube-single: the release.",
+        "mac on scene: the release; the experiment's own: discount, steps.",
         "iql on cube-single: docs/quick.md.",
         "iql on scene: another paper.",
     )
@@ -172,6 +173,11 @@ def test_tuning_stands_beside_the_estimates_and_its_sources_below(tmp_path):
     told = {(r["environment"], r["agent"], r["level"]): r["tuning"] for r in rows}
     assert told["cube-single", "iql", "task"] == told["cube-single", "iql", "mean"] == "4"
     assert told["", "iql", "overall"] == told["scene", "flow_bc", "mean"] == ""
+    assert told["scene", "mac", "mean"] == ""
+    sources = {
+        r["tuning_source"] for r in rows if (r["environment"], r["agent"]) == ("scene", "mac")
+    }
+    assert sources == {"the release; the experiment's own: discount, steps"}
 
 
 def test_the_papers_number_stands_beside_ours(tmp_path):
