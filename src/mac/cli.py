@@ -547,12 +547,18 @@ def show(experiment: str, agent: str | None) -> None:
 @click.argument("key", required=False)
 @click.option("--agent", default="mac", show_default=True, help="whose configuration")
 def schema(key: str | None, agent: str) -> None:
-    """Print the JSON schema of the configuration, or of one KEY: types, bounds, meaning."""
+    """Print the JSON schema of the configuration, or of one KEY: types, bounds, meaning.
+
+    Under `given` stand the values that files give to the agent in place of the defaults, stronger
+    ones later; what an experiment makes of them tells `mac config show`.
+    """
     from mac.agents.base import agent_class
     from mac.config.load import part_of_schema
+    from mac.planning.files import said_of
 
-    model = agent_class(agent).Config
-    click.echo(json.dumps(part_of_schema(model, key), indent=2))
+    chosen = agent_class(agent)
+    result = {**part_of_schema(chosen.Config, key), "given": said_of(chosen, key)}
+    click.echo(json.dumps(result, indent=2))
 
 
 @main.group(cls=Verbs)

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from mac.agents.base import Agent
-from mac.config.load import Layer, matching, patterns
+from mac.config.load import Layer, matching, patterns, sections
 from mac.config.schema import distinct
 from mac.errors import ConfigError
 from mac.io import check_name, read_yaml
@@ -253,6 +253,26 @@ def read_agent(agent: type[Agent]) -> AgentFile:
     for key in ("overrides", "tuning"):
         check_patterns(getattr(file, key), known, path, key)
     return file
+
+
+def said_of(agent: type[Agent], key: str | None = None) -> dict[str, dict[str, Any]]:
+    """What files say of an agent's values, or of what lies under ``key``; the strongest last.
+
+    By file, and by its part for one mode or for some data sets. An agent may have no file yet.
+    """
+    layers = [Layer.of(str(find_base()), read_base())]
+    if (path := given("agents", agent.name)) is not None:
+        file = read_agent(agent)
+        layers += [layer for mode in agent.modes for layer in file.layers(path, mode)]
+        layers += [Layer.of(f"{path} ({p})", values) for p, values in file.overrides.items()]
+    known = sections(agent.Config)
+    found: dict[str, dict[str, Any]] = {}
+    for layer in layers:
+        values = layer.values.items()
+        own = {k: v for k, v in values if k in known and f"{k}.".startswith(f"{key or k}.")}
+        if own:
+            found[layer.name] = own
+    return found
 
 
 def check_patterns(found: Iterable[str], known: Sequence[str], file: Path, key: str) -> None:
