@@ -69,9 +69,8 @@ def collect(
     wanted = [(split, episode) for split in SPLITS for episode in range(counts[split])]
     parts = _finished(resume_dir)
     missing = [one for one in wanted if one not in parts]
-    with progress(
-        len(wanted), "episodes", f"collect {spec.dataset} seed {seed}", len(wanted) - len(missing)
-    ) as bar:
+    what = f"collect {spec.dataset} seed {seed}, {episode_length} transitions each"
+    with progress(len(wanted), "episodes", what, len(wanted) - len(missing)) as bar:
         for split, episode, part in _episodes(
             spec, seed, episode_length, resume_dir, missing, workers
         ):

@@ -222,6 +222,12 @@ def test_killed_collection_goes_on(tmp_path, monkeypatch, workers, number):
     assert found == gather(whole, train_episodes=50)
 
 
+def test_what_is_collected_is_said(tmp_path, capsys):
+    gather(tmp_path)
+    said = "collect pointmass-play seed 0, 12 transitions each: 6/6 episodes"
+    assert said in capsys.readouterr().err
+
+
 def test_leftovers_of_another_collection_are_not_used(tmp_path, monkeypatch):
     plain = toy.PlaceCollector.episode
     calls = []

@@ -181,9 +181,10 @@ def test_data_sets_by_name_are_the_jobs_of_experiments():
         ("cube-quadruple-noisy-100m", "cube-quadruple-noisy-100m", 100, 1000, 1000),
         ("pointmaze-giant-navigate", "pointmaze-giant-navigate", 1, 500, 2000),
         ("pointmaze-teleport-stitch", "pointmaze-teleport-stitch", 1, 5000, 200),
+        ("pointmass-play", "pointmass", 1, 100, 200),
     ],
 )
-def test_released_sizes_are_known_by_name(name, environment, shards, episodes, length):
+def test_a_set_by_name_has_the_sizes_of_its_suite(name, environment, shards, episodes, length):
     jobs = data_jobs(name, "collect")
     assert len(jobs) == shards and jobs[0].environment.name == environment
     data = jobs[0].config["data"]
