@@ -116,11 +116,10 @@ def value_gap(rows: pd.DataFrame, followed: bool) -> pd.Series:
 
 def read_committed(folder: Path) -> tuple[Path, pd.DataFrame]:
     """All rows committed in an experiment's folder, with their file; ``agent`` is the label."""
-    path = folder / "episodes.parquet"
-    if path.is_file():
-        return path, _load(path, COMMITTED).drop(columns="experiment")
-    path = folder / "model_error.csv"
-    return path, parse_errors(path.read_text(), path)
+    path, errors = folder / "episodes.parquet", folder / "model_error.csv"
+    if errors.is_file() and not path.is_file():
+        return errors, parse_errors(errors.read_text(), errors)
+    return path, _load(path, COMMITTED).drop(columns="experiment")
 
 
 def parse_errors(text: str, name: str | Path) -> pd.DataFrame:

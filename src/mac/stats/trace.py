@@ -94,9 +94,8 @@ class _Chain:
     ) -> None:
         self.root, self.folder = root, PurePosixPath("results", experiment)
         self.task, self.agent, self.summary = task, agent, summary
-        path = root / self.folder / "runs.json"
-        self.runs: dict[str, dict[str, Any]] = read_json(path) if path.is_file() else {}
-        self.by_mark = {(run["fingerprint"], run.get("seed")): f for f, run in self.runs.items()}
+        self.runs: dict[str, dict[str, Any]] = {}
+        self.by_mark: dict[tuple[str, int | None], str] = {}
         self.seen: set[str] = set()
         # A file may stand in several links, and all of them name few commits.
         self.sha256 = functools.cache(sha256_file)
@@ -104,6 +103,7 @@ class _Chain:
 
     def links(self) -> Iterator[Link]:
         """Table, number, and for each seed its evaluation and what that rests on; data last."""
+        yield from self._runs()
         evaluations = yield from self._built()
         found, rows = yield from self._number()
         data: dict[str, None] = {}
@@ -112,6 +112,15 @@ class _Chain:
             yield from self._evaluation(mark, int(seed), cell, evaluations, rows)
             yield from self._artefacts([(mark, int(seed))], data)
         yield from self._artefacts([(mark, None) for mark in data], data)
+
+    def _runs(self) -> Iterator[Link]:
+        """What is committed of the artefacts, by which all others are found; a link if damaged."""
+        path = self.root / self.folder / "runs.json"
+        try:
+            self.runs = read_json(path) if path.is_file() else {}
+        except DataError as error:
+            yield Link("runs", str(self.folder / path.name), BROKEN, str(error))
+        self.by_mark = {(run["fingerprint"], run.get("seed")): f for f, run in self.runs.items()}
 
     def _built(self) -> Iterator[Link]:
         """Tables and rows against their stamps; returns the hashes of the evaluations."""
@@ -123,9 +132,9 @@ class _Chain:
                 yield Link(rule, str(self.folder / "built"), BROKEN, detail)
                 continue
             path = str(self.folder / "built" / stamps[0].name)
-            content = read_stamp(stamps[0])  # it leads on, whether its files agree or not
-            evaluations[rule] = content["evaluations"]
             try:
+                content = read_stamp(stamps[0])  # it leads on, whether its files agree or not
+                evaluations[rule] = content["evaluations"]
                 check_stamp(stamps[0])
                 yield Link(rule, path, OK, f"{len(content['files'])} files: {what}")
             except DataError as error:
@@ -159,7 +168,11 @@ class _Chain:
     def _number(self) -> Iterator[Link]:
         """The printed number, computed again; returns its cells by seed, and the rows."""
         entry = self.summary["agents"][self.agent]["tasks"][self.task]
-        path, rows = read_committed(self.root / self.folder)
+        try:
+            path, rows = read_committed(self.root / self.folder)
+        except DataError as error:
+            yield Link("number", str(self.folder), BROKEN, str(error))
+            return pd.DataFrame(), pd.DataFrame()
         shown = path.relative_to(self.root).as_posix()
         if self.summary["evaluator"] == "episodes":
             found = cells(reported(rows, self.summary["checkpoint"]))
@@ -193,7 +206,7 @@ class _Chain:
             if path.parts[-3:-1] == (f"evaluate-{mark}", f"seed{seed}")
         ]
         if len(paths) != 1:
-            detail = f"the stamp of aggregate names no evaluation {mark} of seed {seed}"
+            detail = f"no sound stamp of aggregate names an evaluation {mark} of seed {seed}"
             yield Link(name, str(self.folder / "built"), BROKEN, detail)
             return
         path, expected = str(paths[0]), evaluations[str(paths[0])]
