@@ -110,8 +110,8 @@ VARIANTS = {
     "mac_fql_bf16": ("mac_fql", {"compute.precision": "bf16"}),
     "flow_bc_flow": ("flow_bc", {"act_by": "flow"}),
 }
-BUILT_IN = {n: (n, {}) for n, cls in registry().items() if cls.__module__.startswith("mac.")}
-NAMES = {**BUILT_IN, **VARIANTS}
+KNOWN = {name: (name, {}) for name in registry()}  # with those of MAC_AGENT_PATH
+NAMES = {**KNOWN, **VARIANTS}
 
 
 def over(names):
@@ -391,7 +391,7 @@ class Interrupting(View):
 # What a variant changes is arithmetic inside a loss, so the rest runs over the registry alone.
 STAGES = [
     pytest.param(name, mode, stage, id=f"{name}-{mode}-{stage or 'joint'}")
-    for name in BUILT_IN
+    for name in KNOWN
     for mode in registry()[name].modes
     for stage in dict.fromkeys((None, *(stage.name for stage in registry()[name].stages[-1:])))
     if registry()[name].stages

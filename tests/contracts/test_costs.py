@@ -11,12 +11,12 @@ from mac.planning.work import gflop
 from mac.planning.work import update as products
 from mac.training.update import Update, adam
 
-from .test_agents import BUILT_IN, OPTIMISER, batch_and_noise, build
+from .test_agents import KNOWN, OPTIMISER, batch_and_noise, build
 
 WIDTHS = [64, 64]
 DECLARED = [
     pytest.param(name, mode, id=f"{name}-{mode}")
-    for name in BUILT_IN
+    for name in KNOWN
     for mode in registry()[name].modes
     if any(stage.networks or stage.products for stage in registry()[name].stages)
 ]
