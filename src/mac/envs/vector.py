@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -232,15 +233,13 @@ def _serve(pipe: Connection, spec: EnvSpec, mode: str) -> None:
     """Answer calls until the pipe closes; the parent decides what an interrupt means."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     here = _Here(spec, mode)
-    while True:
-        try:
+    with suppress(EOFError, OSError):  # the parent closed the pipe, perhaps without an answer
+        while True:
             method, calls = pipe.recv()
-        except (EOFError, ConnectionResetError):
-            break
-        try:
-            here.send(method, calls)
-            result: Any = here.receive()
-        except Exception as error:  # the parent raises it
-            result = error
-        pipe.send(result)
+            try:
+                here.send(method, calls)
+                result: Any = here.receive()
+            except Exception as error:  # the parent raises it
+                result = error
+            pipe.send(result)
     here.close()

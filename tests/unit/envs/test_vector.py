@@ -1,3 +1,6 @@
+import os
+import signal
+
 import numpy as np
 import pytest
 
@@ -75,6 +78,19 @@ def test_errors_of_a_simulator_arrive(workers):
         with pytest.raises(ConfigError, match=r"task: .* found 9; expected 1 to 5"):
             episodes.reset([0, 0], [1, 9])
         assert episodes.reset([0, 0], [1, 2])[0].shape == (2, 4)  # and the slots live on
+
+
+def test_a_worker_whose_answer_nobody_awaits_ends_quietly(capfd):
+    with Episodes(POINTMASS, "goal", 2, workers=2) as episodes:
+        episodes.reset([1, 2], [1, 1])
+        _, worker = episodes._groups[0]
+        os.kill(worker._process.pid, signal.SIGSTOP)
+        worker.send("step", {0: (np.zeros(2),)})
+        worker._pipe.close()
+        os.kill(worker._process.pid, signal.SIGCONT)
+        worker._process.join()
+        assert worker._process.exitcode == 0
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_wrong_shapes_are_named():

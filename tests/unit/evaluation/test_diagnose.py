@@ -22,7 +22,7 @@ def look(folder, monkeypatch, rejection=None, trained=200, **evaluate):
     pilot = Pilot(trained)
     pilot.rejection = rejection
     monkeypatch.setattr(diagnose, "load_agent", lambda job, step: pilot)
-    store = SimpleNamespace(normalizer=lambda split: IDENTITY)
+    store = SimpleNamespace(normalizer=lambda split: IDENTITY, split=lambda name: name)
     monkeypatch.setattr(diagnose, "Store", SimpleNamespace(open=lambda path: store))
     diagnose.diagnose(job)
     return job.directory, read_json(job.directory / "diagnostics.json")
