@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from mac.report.tables import Cell, Column, Row, Table, magnitude
+from mac.report.cells import Cell, Column, Row, Table, magnitude
 from mac.stats.recorded import hours
 
 NOT_RECORDED = "not recorded"

@@ -11,7 +11,8 @@ from typing import Any
 
 from PIL import Image
 
-from mac.report.tables import MINUS, Cell, Column, Row, Table, count, magnitude, plain, short_task
+from mac.report.cells import MINUS, Cell, Column, Row, Table, count, magnitude, plain
+from mac.stats.names import short_task
 
 Entries = Sequence[Mapping[str, Any]]
 

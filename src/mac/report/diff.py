@@ -9,8 +9,7 @@ from typing import Any
 
 from mac.config.changes import changes
 from mac.errors import MacError
-from mac.report.fill import fill
-from mac.report.tables import (
+from mac.report.cells import (
     MINUS,
     Cell,
     Column,
@@ -22,6 +21,7 @@ from mac.report.tables import (
     plain,
     points,
 )
+from mac.report.fill import fill
 from mac.revisions import Tree
 from mac.stats.change import POOLED_SHARE
 from mac.stats.committed import read_all

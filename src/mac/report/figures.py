@@ -19,7 +19,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from mac.io import atomic_write_bytes
 from mac.report.claims import Claims
-from mac.report.tables import Line, lines, shared_tasks
+from mac.report.lines import Line, lines, shared_tasks
 from mac.stats.estimators import performance_profile
 from mac.stats.intervals import MIN_SEEDS, t_interval
 from mac.stats.names import short_task

@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from mac.report.tables import lines
+from mac.report.lines import lines
 from mac.report.tuning import Tunings
 from mac.report.verdicts import Comparison
 

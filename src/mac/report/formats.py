@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from itertools import groupby
 
-from mac.report.tables import MEAN, Cell, Column, Table
+from mac.report.cells import MEAN, Cell, Column, Table
 
 WIDTH = 100
 LATIN = "\u00ff"  # the last character that LaTeX prints without further packages

@@ -10,20 +10,17 @@ from typing import Any
 
 import pandas as pd
 
+from mac.report.cells import Table, condensed, count, magnitude
 from mac.report.claims import Claims
 from mac.report.costs import NOT_RECORDED, Records, cost_table
 from mac.report.diagnoses import Film, candidates_table, film_notes, films
+from mac.report.lines import trace_anchor
 from mac.report.tables import (
-    Table,
     comparison_table,
-    condensed,
-    count,
     improvement_table,
-    magnitude,
     model_error_table,
     score_table,
     statistics_table,
-    trace_anchor,
     value_table,
 )
 from mac.report.tuning import Tunings

@@ -17,8 +17,8 @@ from mac.report.drawing import inline
 from mac.report.figures import THEMED, draw
 from mac.report.fill import fill
 from mac.report.flat import csv_table
+from mac.report.notes import notes
 from mac.report.page import cost_section, diagnosis_sections, facts, sections, traces
-from mac.report.tables import notes
 from mac.report.tuning import tunings
 from mac.report.verdicts import comparisons, counted
 from mac.stamps import check_stamp, withdraw, write_stamp

@@ -1,146 +1,38 @@
-"""Tables as data: what every cell says, once; how it looks is up to the templates."""
+"""An experiment's tables: what every cell says, once; how it looks is up to the templates."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from mac.report.cells import (
+    MEAN,
+    MINUS,
+    Cell,
+    Column,
+    Entry,
+    Row,
+    Table,
+    chance,
+    count,
+    interval,
+    magnitude,
+    percent,
+    plain,
+    points,
+    span,
+)
 from mac.report.claims import OTHER_TASKS, SECOND_HAND, Claims
+from mac.report.lines import Line, line_anchor, lines, shared_tasks
 from mac.report.tuning import Tunings, tuning_notes
 from mac.stats.compare import improvement_matrix
-from mac.stats.names import short_task
 
 BOLD_SHARE = 0.95  # OGBench: bold is what reaches 95 % of the row's best
 MAX_INLINE = 4  # agents up to which intervals stand beside the means
 MAX_PAIRS = 16  # rows up to which the comparisons are shown task by task
-MINUS = "−"
-SAME = "°"  # marks an interval that rests on episodes because all seeds agree
-MEAN = "mean ± std"
-
-Entry = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What a cell says: ``text`` bold or not, then ``rest``; ``muted`` for what is no result.
-
-    For pages only: ``share`` in [0, 1] shades the cell, ``anchor`` is where it leads to, ``tag``
-    says that its text is one of a few words that are told apart at a glance.
-    """
-
-    text: str = ""
-    rest: str = ""
-    bold: bool = False
-    muted: bool = False
-    share: float | None = None
-    anchor: str = ""
-    tag: bool = False
-
-    @property
-    def plain(self) -> str:
-        """The whole cell without emphasis."""
-        return f"{self.text}{self.rest}"
-
-
-@dataclass(frozen=True)
-class Column:
-    """A column: its title, its alignment (``l`` or ``r``), and the agent it belongs to, if any."""
-
-    title: str
-    align: str = "r"
-    group: str = ""
-
-    @property
-    def is_interval(self) -> bool:
-        """Whether it holds intervals of the column before it."""
-        return self.title.startswith("95 %")
-
-
-@dataclass(frozen=True)
-class Row:
-    """Cells under the table's columns; ``kind`` is task, mean (of an environment) or overall."""
-
-    cells: tuple[Cell, ...]
-    kind: str = "task"
-    group: str = ""
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table with its title and notes of its own."""
-
-    name: str
-    title: str
-    columns: tuple[Column, ...]
-    rows: tuple[Row, ...]
-    notes: tuple[str, ...] = field(default=())
-
-
-def condensed(table: Table) -> Table:
-    """``table`` without intervals that no row has; a note names them and says why."""
-    said: dict[str, set[str]] = {}
-    for row in table.rows:
-        for column, cell in zip(table.columns, row.cells, strict=True):
-            if column.is_interval and cell.text:
-                said.setdefault(column.title, set()).add(cell.text if cell.muted else "")
-    dropped = {title: " or ".join(sorted(why)) for title, why in said.items() if "" not in why}
-    if not dropped:
-        return table
-    kept = [i for i, column in enumerate(table.columns) if column.title not in dropped]
-    whys = dict.fromkeys(dropped.values())
-    lists = (f"{why}: {', '.join(t for t in dropped if dropped[t] == why)}" for why in whys)
-    return replace(
-        table,
-        columns=tuple(table.columns[i] for i in kept),
-        rows=tuple(replace(row, cells=tuple(row.cells[i] for i in kept)) for row in table.rows),
-        notes=(f"Not shown, {'; '.join(lists)}.", *table.notes),
-    )
-
-
-def percent(value: float | None) -> str:
-    """A rate as percent with one decimal."""
-    return "" if value is None else _signed(f"{100 * value:.1f}")
-
-
-def points(value: float | None) -> str:
-    """A difference of rates in percentage points, with its sign."""
-    return "" if value is None else _signed(f"{100 * value:+.1f}")
-
-
-def magnitude(value: float | None) -> str:
-    """A number of unknown size with three significant digits."""
-    return "" if value is None else _signed(f"{value:.3g}")
-
-
-def plain(value: float | None) -> str:
-    """A number between 0 and 1 with two decimals."""
-    return "" if value is None else f"{value:.2f}"
-
-
-def chance(value: float | None) -> str:
-    """A p-value with two significant digits."""
-    return "" if value is None else f"{value:.2g}".replace("-", MINUS)
-
-
-def _signed(text: str) -> str:
-    if text.strip("-+0.") == "":
-        text = text.lstrip("-+")
-    return text.replace("-", MINUS)
-
-
-def interval(
-    entry: Entry, prefix: str = "ci", form: Callable[[float | None], str] = percent
-) -> Cell:
-    """An interval's two ends, or why there are none."""
-    low, high = entry.get(f"{prefix}_low"), entry.get(f"{prefix}_high")
-    if low is None or high is None:
-        return Cell(entry.get(f"{prefix}_reason") or MINUS, muted=True)
-    mark = SAME if entry.get(f"{prefix}_reason") else ""
-    return Cell(f"[{form(low)}, {form(high)}]{mark}")
 
 
 def best(values: Mapping[str, float | None]) -> set[str]:
@@ -148,47 +40,6 @@ def best(values: Mapping[str, float | None]) -> set[str]:
     known = {label: value for label, value in values.items() if value is not None}
     top = max(known.values(), default=0.0)
     return {label for label, value in known.items() if top > 0 and value >= BOLD_SHARE * top}
-
-
-@dataclass(frozen=True)
-class Line:
-    """A row of a table by agents: its name, its kind, and where the summary has its entries."""
-
-    name: str
-    kind: str
-    group: str
-    level: str  # overall, environments or tasks
-    key: str
-    tasks: int
-
-    def entry(self, agent: Mapping[str, Any]) -> Entry | None:
-        """This line's statistics of one agent (or comparison), None where it has none."""
-        if self.level == "overall":
-            return agent.get("overall")
-        return agent[self.level].get(self.key)
-
-
-def lines(summary: Mapping[str, Any], *, with_tasks: bool = True) -> list[Line]:
-    """Tasks, then the mean of each environment; overall where it is not the same mean again."""
-    found = []
-    total = 0
-    environments = summary["environments"]
-    for environment in environments:
-        name, tasks = environment["name"], environment["tasks"]
-        total += len(tasks)
-        if len(tasks) > 1:
-            label = f"{name}, mean of {len(tasks)}"
-            if with_tasks:
-                found += [
-                    Line(f"{name}, {short_task(task)}", "task", name, "tasks", task, 1)
-                    for task in tasks
-                ]
-        else:
-            label = name if short_task(tasks[0]) == tasks[0] else f"{name}, {short_task(tasks[0])}"
-        found.append(Line(label, "mean", name, "environments", name, len(tasks)))
-    if len(environments) > 1 and len({e["mode"] for e in environments}) == 1:
-        found.append(Line(f"all, mean of {total}", "overall", "", "overall", "", total))
-    return found
 
 
 def score_table(summary: Mapping[str, Any], claims: Claims | None) -> Table:
@@ -262,23 +113,6 @@ def _paper_notes(paper: Mapping[str, Any], claims: Claims | None) -> tuple[str, 
     used = {claim.column for claim in shown}
     notes += [n.text for n in claims.notes if not n.columns or used & set(n.columns)]
     return tuple(notes)
-
-
-def trace_anchor(summary: Mapping[str, Any], task: str, label: str) -> str:
-    """Place on a report's page that says what an agent's number on a task was made of."""
-    planned = [t for environment in summary["environments"] for t in environment["tasks"]]
-    return f"trace-{planned.index(task)}-{summary['labels'].index(label)}"
-
-
-def line_anchor(summary: Mapping[str, Any], line: Line, label: str) -> str:
-    """Trace of an agent's number on a line; a mean's is its first task's."""
-    own = summary["agents"][label]["tasks"]
-    for environment in summary["environments"]:
-        for task in environment["tasks"]:
-            on_line = line.level == "overall" or line.key in (environment["name"], task)
-            if on_line and task in own:
-                return trace_anchor(summary, task, label)
-    return ""
 
 
 def _mean_cell(entry: Entry | None, bold: bool, anchor: str = "") -> Cell:
@@ -403,16 +237,6 @@ def improvement_table(summary: Mapping[str, Any], runs: pd.DataFrame) -> Table |
     return Table("improvement", "Probability of improvement", columns, tuple(rows), notes)
 
 
-def shared_tasks(summary: Mapping[str, Any]) -> list[str]:
-    """Tasks that every agent of an experiment runs on."""
-    return [
-        task
-        for environment in summary["environments"]
-        for task in environment["tasks"]
-        if all(task in agent["tasks"] for agent in summary["agents"].values())
-    ]
-
-
 def value_table(summary: Mapping[str, Any]) -> Table | None:
     """Value estimates against true returns; None unless every agent has a value function."""
     entries = [
@@ -451,7 +275,7 @@ def model_error_table(summary: Mapping[str, Any]) -> Table:
             continue
         entries = [line.entry(summary["agents"][label]) for label in summary["labels"]]
         horizons = sorted({int(e["horizon"]) for e in entries if e and e.get("horizon")})
-        cells = [Cell(line.name), Cell(_span(horizons))]
+        cells = [Cell(line.name), Cell(span(horizons))]
         for label, entry in zip(summary["labels"], entries, strict=True):
             if entry is None or entry["mean"] is None:
                 cells += [Cell("not run", muted=True), Cell()]
@@ -462,96 +286,3 @@ def model_error_table(summary: Mapping[str, Any]) -> Table:
             cells += [mean, interval(entry, form=magnitude)]
         rows.append(Row(tuple(cells), line.kind, line.group))
     return Table("model_error", "Open-loop prediction error", tuple(columns), tuple(rows))
-
-
-def notes(summary: Mapping[str, Any]) -> list[str]:
-    """What the tables' numbers are: statistic, seeds, episodes, checkpoint, failures, versions."""
-    if summary["evaluator"] == "model_error":
-        first = (
-            "Squared error of normalised observations, open loop on held-out windows, at the"
-            " longest horizon (environment steps) that all agents reach with whole chunks; mean ±"
-            f" standard deviation over {count(len(summary['seeds']), 'seed')}; last checkpoint."
-        )
-        return [first, _seeds_note(), *_no_data(summary), *_failures(summary)]
-    entries = [e for agent in summary["agents"].values() for e in agent["tasks"].values()]
-    episodes = sorted({e["episodes"] // e["seeds"] for e in entries if e["seeds"]})
-    shown = (
-        "–".join(str(n) for n in dict.fromkeys((episodes[0], episodes[-1]))) if episodes else "0"
-    )
-    found = [
-        "Success rate in percent at an episode's last step: mean ± standard deviation over"
-        f" {count(len(summary['seeds']), 'training seed')} of the seed's mean over tasks;"
-        f" {shown} episodes a task and seed; {_checkpoint(summary)}. Bold: at least 95 % of the"
-        " row's best.",
-        _seeds_note(),
-        "95 % episodes: clustered by task and seed; how well these runs are measured, not how other"
-        " seeds would do. 95 % bootstrap: the field's stratified percentile bootstrap over seeds,"
-        " which ignores that tasks share a seed. 95 % IQM: bootstrap-t over seeds, from"
-        " 16 runs (seeds × tasks) on.",
-    ]
-    stars = [e for agent in summary["agents"].values() for e in _entries(agent)]
-    if any(e["ci_reason"] and e["ci_low"] is not None for e in stars):
-        found.append(f"{SAME} all seeds agree; the interval is the episodes' sampling error.")
-    if len({len(agent["tasks"]) for agent in summary["agents"].values()}) > 1:
-        found.append("Agents did not run on the same tasks: their overall means do not compare.")
-    found += [*_no_data(summary), *_failures(summary)]
-    known = {k: v for k, v in summary["versions"].items() if v != ["n/a"]}
-    if known:
-        text = ", ".join(f"{k.replace('_', ' ')} {'/'.join(v)}" for k, v in known.items())
-        found.append(f"Played with {text}.")
-    return found
-
-
-def _entries(agent: Mapping[str, Any]) -> list[Entry]:
-    return [agent["overall"], *agent["environments"].values(), *agent["tasks"].values()]
-
-
-def _seeds_note() -> str:
-    return (
-        "95 % seeds: Student's t on the seeds' means over tasks, from 4 seeds on; it is the"
-        " interval to quote."
-    )
-
-
-def _checkpoint(summary: Mapping[str, Any]) -> str:
-    if summary["checkpoint"] == "last":
-        return "last checkpoint"
-    text = "mean of the last three checkpoints"
-    short: dict[int, list[str]] = {}
-    for label in summary["labels"]:
-        count = summary["agents"][label]["checkpoints"]
-        if count is not None and count < 3:
-            short.setdefault(count, []).append(label)
-    for count, labels in short.items():
-        text += f" ({', '.join(labels)}: {'only one' if count == 1 else 'two'})"
-    return text
-
-
-def _no_data(summary: Mapping[str, Any]) -> list[str]:
-    """A line for each environment of the experiment that the tables cannot show."""
-    return [f"No data: {name} ({why})." for name, why in summary["no_data"].items()]
-
-
-def _failures(summary: Mapping[str, Any]) -> list[str]:
-    missing: Sequence[Mapping[str, Any]] = summary["missing"]
-    if not missing:
-        return []
-    shown = "; ".join(
-        f"{run['agent']} seed {run['seed']} on {', '.join(map(short_task, run['tasks']))}"
-        for run in missing[:8]
-    )
-    rest = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
-    return [
-        f"! {count(len(missing), 'run')} missing or failed: {shown}{rest}. Rows marked ! leave out"
-        " seeds that lack a task; with failures counted as zero the means are in summary.json."
-    ]
-
-
-def _span(numbers: Sequence[int]) -> str:
-    """The smallest and the largest of sorted numbers; one of them if they are the same."""
-    return "–".join(map(str, dict.fromkeys((numbers[0], numbers[-1])))) if numbers else ""
-
-
-def count(number: int, noun: str) -> str:
-    """A number and what it counts."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"

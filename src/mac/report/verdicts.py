@@ -6,20 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mac.report.cells import Cell, Column, Entry, Row, Table, interval, percent, points
 from mac.report.claims import Claim, Claims
-from mac.report.tables import (
-    Cell,
-    Column,
-    Entry,
-    Line,
-    Row,
-    Table,
-    interval,
-    line_anchor,
-    lines,
-    percent,
-    points,
-)
+from mac.report.lines import Line, line_anchor, lines
 
 BAND = 10.0  # percentage points on either side of the paper's mean that count as agreement
 

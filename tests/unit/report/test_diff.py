@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from mac.cli import main
+from mac.report.cells import points
 from mac.report.diff import FORMATS, compare, headline, render
-from mac.report.tables import points
 from mac.revisions import Folder, opened
 from tests.unit.stats.versions import Repository, error_version, version
 

@@ -2,8 +2,8 @@ import re
 
 import pytest
 
+from mac.report.cells import MEAN, Cell, Column, Row, Table
 from mac.report.formats import body_of, latex, latex_cell, latex_spans, markdown_table, titles, wrap
-from mac.report.tables import MEAN, Cell, Column, Row, Table
 
 BOLD = Cell("56.0", " ± 2.8", bold=True)
 TABLE = Table(

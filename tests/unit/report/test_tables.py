@@ -4,26 +4,28 @@ from pathlib import Path
 
 import pytest
 
-from mac.report.claims import load
-from mac.report.flat import csv_table
-from mac.report.tables import (
+from mac.report.cells import (
     MEAN,
     Cell,
     Column,
     Row,
     Table,
-    best,
     chance,
-    comparison_table,
     condensed,
     interval,
-    lines,
     magnitude,
-    model_error_table,
-    notes,
     percent,
     plain,
     points,
+)
+from mac.report.claims import load
+from mac.report.flat import csv_table
+from mac.report.lines import lines
+from mac.report.notes import notes
+from mac.report.tables import (
+    best,
+    comparison_table,
+    model_error_table,
     score_table,
     statistics_table,
     value_table,
