@@ -26,13 +26,26 @@ EXPERIMENT = Path(__file__).parent / "configs/experiments/gpu_check.yaml"
 BARS = {"captured_over_eager": 0.5, "ms_on_H200": 4.0, "refresh_over_updates": 0.1}
 
 
-def step(name, command, where, **environment):
-    """Run a command and say how it went."""
+def step(name, command, where, output=None, **environment):
+    """Run a command, its output to a file if there is one, and say how it went."""
     print(f"== {name}: {' '.join(command)}", flush=True)
     started = time.monotonic()
-    done = subprocess.run(command, cwd=where, env={**os.environ, **environment})
+    done = subprocess.run(command, cwd=where, stdout=output, env={**os.environ, **environment})
     seconds = round(time.monotonic() - started, 1)
     return {"step": name, "command": command, "seconds": seconds, "passed": done.returncode == 0}
+
+
+def with_code(where, commands):
+    """An environment that finds the code in a folder, and the command ``mac``, installed or not."""
+    commands.mkdir(exist_ok=True)
+    mac = commands / "mac"
+    mac.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mac.cli "$@"\n')
+    mac.chmod(0o755)
+    found = {"PYTHONPATH": where / "src", "PATH": commands}
+    return {
+        name: os.pathsep.join(filter(None, [str(first), os.environ.get(name)]))
+        for name, first in found.items()
+    }
 
 
 def experiment(folder, device, updates):
@@ -97,9 +110,9 @@ def main():
     with tempfile.TemporaryDirectory(prefix="gpu-check-") as temporary:
         clone, configs = Path(temporary) / "clone", Path(temporary) / "configs"
         subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
-        paths = {"PYTHONPATH": os.pathsep.join(filter(None, [str(clone / "src")]))}
+        paths = with_code(clone, Path(temporary) / "bin")
         python, snakemake = [sys.executable, "-m"], ["--cores", "all", "--quiet", "progress"]
-        tests = ["pytest", "-q", "tests/gpu", "tests/parity/test_agents.py"]
+        tests = ["pytest", "-q", "-n", "4", "tests/gpu", "tests/parity/test_agents.py"]
         steps = [
             step("tests and parity", [*python, *tests, "--device", given.device], clone, **paths),
             step("smoke", [*python, "snakemake", "smoke", *snakemake], clone, **paths),
@@ -112,15 +125,16 @@ def main():
             ),
         ]
         training = trained(clone, given.updates) if steps[-1]["passed"] else {}
-    bench, bars = {}, []
-    for agent in ("mac", "mopo") if on_gpu or given.size == "quick" else ():
-        command = [*python, "mac.cli", "bench", "train", "--size", given.size, "--json"]
-        command += ["--agent", agent, "--device", given.device, "--rounds", given.rounds]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-        steps.append({"step": f"bench {agent}", "command": command, "passed": not done.returncode})
-        print(done.stderr, end="", flush=True)
-        if done.returncode == 0:
-            bench[agent] = json.loads(done.stdout)
+        bench, bars = {}, []
+        for agent in ("mac", "mopo") if on_gpu or given.size == "quick" else ():
+            command = [*python, "mac.cli", "bench", "train", "--size", given.size, "--json"]
+            command += ["--agent", agent, "--device", given.device, "--rounds", given.rounds]
+            printed = Path(temporary) / "bench.json"
+            with printed.open("w") as output:
+                steps.append(step(f"bench {agent}", command, clone, output, **paths))
+            if steps[-1]["passed"]:
+                bench[agent] = json.loads(printed.read_text())
+                print(json.dumps(bench[agent]), flush=True)
     if on_gpu and len(bench) == 2:
         bars = missed(bench["mac"], bench["mopo"], name)
     for one in steps:
