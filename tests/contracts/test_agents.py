@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch.overrides import TorchFunctionMode
 
 from mac.agents.base import registry
 from mac.config.load import Layer, resolve
@@ -197,17 +198,18 @@ class View:
         return self.inner.sample(generator, batch_size)
 
 
-def batch_and_noise(agent, update):
+def batch_and_noise(agent, update, device="cpu"):
     """Inputs of an update, after the refreshes that are due before the first one."""
     view, generator = View().of(agent), torch.Generator().manual_seed(0)
     dtype = next(iter(parameters(agent).values())).dtype
 
     def rows(step, purpose, counter, count):
         batch = view.sample(stream(0, purpose, counter=counter), count)
-        return batch.map(lambda array: torch.from_numpy(array).to(dtype))
+        return batch.map(lambda array: torch.from_numpy(array).to(device, dtype))
 
     def noise(purpose, counter, draws):
-        found = {n: draw.sample(generator, torch.device("cpu")) for n, draw in draws.items()}
+        drawn = {n: draw.sample(generator, torch.device("cpu")) for n, draw in draws.items()}
+        found = {n: x.to(device) for n, x in drawn.items()}
         return {n: x.to(dtype) if x.is_floating_point() else x for n, x in found.items()}
 
     Refreshing(agent.parts, rows, noise).before(1)
@@ -318,6 +320,51 @@ def test_an_update_moves_what_it_trains_and_nothing_else(name, mode, together):
             assert torch.allclose(parameter, expected), key
         else:
             assert not torch.equal(parameter, before[key]), key
+
+
+class NothingFromTheHost(TorchFunctionMode):
+    """Refuses what copies between host and device, which a graph of kernels cannot record."""
+
+    REFUSED = frozenset(
+        [
+            "tensor",
+            "as_tensor",
+            "from_numpy",
+            "new_tensor",
+            "numpy",
+            "cpu",
+            "item",
+            "tolist",
+            "__bool__",
+            "__float__",
+            "__int__",
+            "nonzero",
+            "masked_select",
+            "to_dense",
+        ]
+    )
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        assert func.__name__ not in self.REFUSED, f"{func.__name__} in an update"
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("name", "mode"), TRAINED)
+def test_an_update_copies_nothing_from_or_to_the_host(name, mode):
+    agent = build(name, mode)
+    parts = list(agent.parts.values())
+    update = Update(parts, adam(parts, OPTIMISER), lagged_target=agent.config.lagged_target)
+    batch, noise = batch_and_noise(agent, update)
+    with NothingFromTheHost():
+        update(batch, noise)
+
+
+@pytest.mark.parametrize(
+    "act", [lambda x: x.new_tensor([1.0]), lambda x: torch.tensor(1.0), lambda x: x.sum().item()]
+)
+def test_host_copies_are_found(act):
+    with NothingFromTheHost(), pytest.raises(AssertionError, match="in an update"):
+        act(torch.ones(2))
 
 
 @pytest.mark.parametrize(("name", "mode"), CASES)

@@ -23,6 +23,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 EXPERIMENT = Path(__file__).parent / "configs/experiments/gpu_check.yaml"
+STEPS = ("tests", "smoke", "bench", "training")
 BARS = {"captured_over_eager": 0.5, "ms_on_H200": 4.0, "refresh_over_updates": 0.1}
 
 
@@ -101,9 +102,12 @@ def main():
     options.add_argument("--updates", type=int, default=10_000)
     options.add_argument("--size", choices=("quick", "paper"), default="paper")
     options.add_argument("--rounds", default="10")
+    options.add_argument("--only", action="append", choices=STEPS, help="may be given again")
     options.add_argument("--out", type=Path, default=ROOT / "results/gpu")
     given = options.parse_args()
-    on_gpu = given.device != "cpu"
+    on_gpu, only = given.device != "cpu", set(given.only or STEPS)
+    if not on_gpu and given.size == "paper":
+        only.discard("bench")  # which takes a core ten minutes
     if on_gpu and not torch.cuda.is_available():
         sys.exit("gpu-check: torch sees no GPU on this machine; run it where there is one")
     name = torch.cuda.get_device_name() if on_gpu else f"cpu-{platform.machine()}"
@@ -112,21 +116,15 @@ def main():
         subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
         paths = with_code(clone, Path(temporary) / "bin")
         python, snakemake = [sys.executable, "-m"], ["--cores", "all", "--quiet", "progress"]
-        tests = ["pytest", "-q", "-n", "4", "tests/gpu", "tests/parity/test_agents.py"]
-        steps = [
-            step("tests and parity", [*python, *tests, "--device", given.device], clone, **paths),
-            step("smoke", [*python, "snakemake", "smoke", *snakemake], clone, **paths),
-            step(
-                f"{given.updates} updates at the paper's size on collected data",
-                [*python, "snakemake", "gpu_check", *snakemake],
-                clone,
-                MAC_CONFIG_PATH=str(experiment(configs, given.device, given.updates)),
-                **paths,
-            ),
-        ]
-        training = trained(clone, given.updates) if steps[-1]["passed"] else {}
-        bench, bars = {}, []
-        for agent in ("mac", "mopo") if on_gpu or given.size == "quick" else ():
+        steps, bench, training, bars = [], {}, {}, []
+        if "tests" in only:
+            tests = ["pytest", "-q", "-n", "4", "tests/gpu", "tests/parity/test_agents.py"]
+            command = [*python, *tests, "--device", given.device]
+            steps.append(step("tests and parity", command, clone, **paths))
+        if "smoke" in only:
+            command = [*python, "snakemake", "smoke", *snakemake]
+            steps.append(step("smoke", command, clone, **paths))
+        for agent in ("mac", "mopo") if "bench" in only else ():
             command = [*python, "mac.cli", "bench", "train", "--size", given.size, "--json"]
             command += ["--agent", agent, "--device", given.device, "--rounds", given.rounds]
             printed = Path(temporary) / "bench.json"
@@ -135,6 +133,12 @@ def main():
             if steps[-1]["passed"]:
                 bench[agent] = json.loads(printed.read_text())
                 print(json.dumps(bench[agent]), flush=True)
+        if "training" in only:
+            paths["MAC_CONFIG_PATH"] = str(experiment(configs, given.device, given.updates))
+            title = f"{given.updates} updates at the paper's size on collected data"
+            command = [*python, "snakemake", "gpu_check", *snakemake]
+            steps.append(step(title, command, clone, **paths))
+            training = trained(clone, given.updates) if steps[-1]["passed"] else {}
     if on_gpu and len(bench) == 2:
         bars = missed(bench["mac"], bench["mopo"], name)
     for one in steps:

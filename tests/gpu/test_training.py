@@ -22,6 +22,7 @@ from mac.training.resident import resident
 from mac.training.trainer import Settings, Trainer
 from mac.training.update import Update, adam
 from mac.types import Spaces
+from tests.contracts.test_agents import TRAINED, batch_and_noise, build, parameters
 from tests.parity.families.mac import POLICIES
 
 SIZE = Size((64, 64), 32, chunk_length=4, rollout_length=3, num_candidates=4, flow_steps=4)
@@ -93,6 +94,31 @@ def test_replayed_updates_see_what_is_refreshed(name, device, capsys):
     assert found == pytest.approx(expected, rel=1e-4, abs=1e-6)
     for one, other in zip(launched, replayed, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=5e-6)
+
+
+def shrunk(array):
+    return array * 0.9 if array.is_floating_point() else array
+
+
+@pytest.mark.parametrize(("name", "mode"), TRAINED)
+def test_every_update_is_recorded(name, mode, device, capsys):
+    def trained(graph):
+        agent = build(name, mode)
+        parts = [part.to(device) for part in agent.parts.values()]
+        update = Update(parts, adam(parts, OptimiserConfig()))
+        batch, noise = batch_and_noise(agent, update, device)
+        step = Captured(update, graph)
+        for _ in range(WARM_UP + 3):
+            batch = batch.map(shrunk)
+            noise = {n: shrunk(x) for n, x in noise.items()}
+            metrics = {n: float(v) for n, v in step(batch, noise).items()}
+        return parameters(agent), metrics
+
+    (launched, expected), (replayed, found) = trained(None), trained(recorder(device))
+    assert "not captured" not in capsys.readouterr().err
+    assert found == pytest.approx(expected, rel=1e-3, abs=1e-5)
+    for key, parameter in launched.items():
+        torch.testing.assert_close(parameter, replayed[key], rtol=1e-4, atol=1e-4, msg=key)
 
 
 @pytest.mark.parametrize("mode", ["goal", "reward"])

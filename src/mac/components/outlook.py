@@ -99,7 +99,8 @@ class Outlook:
             shape = (self.rollout_length + 1, len(start), 1, self.action_dim)
             shifts = start.new_zeros(shape).requires_grad_()
             found = self._unroll(start, goals, noise, shifts)
-            shares = start.new_tensor([*self.shares, 0.0])[:, None]
+            # filled where they are: a list would be copied from the host
+            shares = torch.stack([start.new_full((1,), share) for share in (*self.shares, 0.0)])
             own = ((1.0 - shares) * found.values).sum()
             own = own + (shares[:-1] * found.alive[:-1] * found.rewards).sum()
             (gradients,) = torch.autograd.grad(own, shifts)
