@@ -96,6 +96,25 @@ def test_replayed_updates_see_what_is_refreshed(name, device, capsys):
         torch.testing.assert_close(one, other, rtol=1e-5, atol=5e-6)
 
 
+def test_a_recording_keeps_what_it_reads(device):
+    graph = recorder(device)
+    if graph is None:
+        pytest.skip("nothing is recorded on a CPU")
+    result, read = torch.zeros(1000, device=device), torch.ones(1000, device=device)
+
+    def double(read=read):
+        result.copy_(2.0 * read)
+        return {}
+
+    graph.warm_up(double)
+    graph.record(double)
+    del double, read
+    torch.cuda.empty_cache()
+    noise = torch.full((1000,), 7.0, device=device)
+    graph.replay()
+    assert result.eq(2.0).all() and noise.eq(7.0).all()
+
+
 def shrunk(array):
     return array * 0.9 if array.is_floating_point() else array
 

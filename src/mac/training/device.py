@@ -75,10 +75,11 @@ def on_device(record: R, device: torch.device) -> R:
 
 
 class CudaGraph:
-    """A graph of CUDA kernels."""
+    """A graph of CUDA kernels. It holds addresses alone, so what it reads is kept here."""
 
     def __init__(self) -> None:
         self._graph, self._stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()
+        self._function: Callable[[], object] | None = None
 
     def warm_up(self, function: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
         """As in :class:`mac.training.capture.Recorder`; autograd asks for a stream of its own."""
@@ -90,7 +91,8 @@ class CudaGraph:
         return results
 
     def record(self, function: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-        """As in :class:`mac.training.capture.Recorder`."""
+        """As in :class:`mac.training.capture.Recorder`; the function, and all it uses, is kept."""
+        self._function = function
         with torch.cuda.graph(self._graph, stream=self._stream):
             return function()
 

@@ -1,9 +1,12 @@
+import weakref
+from contextlib import nullcontext
+
 import pytest
 import torch
 
 from mac.config.schema import ComputeConfig
 from mac.errors import DeviceError
-from mac.training.device import choose_device, prepare_training
+from mac.training.device import CudaGraph, choose_device, prepare_training
 
 
 @pytest.fixture
@@ -63,3 +66,14 @@ def test_tf32_is_refused_on_a_cpu(gpus):
     gpus(0)
     with pytest.raises(DeviceError, match=r"compute.tf32: only a GPU .*; found cpu; expected cuda"):
         prepare_training(ComputeConfig(tf32=True))
+
+
+def test_a_graph_keeps_what_it_reads(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", object)
+    monkeypatch.setattr(torch.cuda, "Stream", object)
+    monkeypatch.setattr(torch.cuda, "graph", lambda graph, stream: nullcontext())
+    graph, read = CudaGraph(), torch.ones(3)
+    graph.record(lambda read=read: {"sum": read.sum()})
+    kept = weakref.ref(read)
+    del read
+    assert kept() is not None
