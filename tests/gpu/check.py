@@ -114,6 +114,10 @@ def main():
     with tempfile.TemporaryDirectory(prefix="gpu-check-") as temporary:
         clone, configs = Path(temporary) / "clone", Path(temporary) / "configs"
         subprocess.run(["git", "clone", "-q", str(ROOT), str(clone)], check=True)
+        revision = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=clone, capture_output=True, text=True
+        )
+        commit = revision.stdout.strip()
         paths = with_code(clone, Path(temporary) / "bin")
         python, snakemake = [sys.executable, "-m"], ["--cores", "all", "--quiet", "progress"]
         steps, bench, training, bars = [], {}, {}, []
@@ -145,6 +149,7 @@ def main():
         one["command"] = " ".join(["python", *one["command"][1:]])
     content = {
         "date": date.today().isoformat(),
+        "commit": commit,
         "device": name,
         "torch": torch.__version__,
         "steps": steps,
