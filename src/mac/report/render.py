@@ -14,7 +14,8 @@ from mac.io import atomic_write_text, read_json
 from mac.report.claims import load
 from mac.report.costs import Records
 from mac.report.drawing import inline
-from mac.report.figures import THEMED, draw
+from mac.report.figures.draw import draw
+from mac.report.figures.style import THEMED
 from mac.report.fill import fill
 from mac.report.flat import csv_table
 from mac.report.notes import notes

@@ -6,15 +6,12 @@ import pandas as pd
 import pytest
 from matplotlib.image import imread
 
-from mac.report.figures import (
-    COLOURS,
-    curves,
-    draw,
-    intervals,
-    model_error,
-    profiles,
-    styles,
-)
+from mac.report.figures.curves import curves
+from mac.report.figures.draw import draw
+from mac.report.figures.intervals import intervals
+from mac.report.figures.model_error import model_error
+from mac.report.figures.profiles import profiles
+from mac.report.figures.style import COLOURS, styles
 from mac.report.render import _rows
 from mac.stats.aggregate import read_summary
 from mac.stats.scores import read_runs

@@ -1,0 +1,124 @@
+"""Means of all agents with their intervals, and the paper's means beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from mac.report.claims import Claims
+from mac.report.figures.style import COLUMNS, FAINT, INK, SOFT, legend, panels, styles
+from mac.report.lines import Line, lines
+from mac.stats.names import short_task
+
+SEEDS = {"lw": 3.6, "alpha": 0.45}
+EPISODES = {"lw": 1.1}
+SINGLE = {"marker": "|", "ls": "", "ms": 7.0, "mew": 1.2}
+PAPER = {"marker": "d", "ls": "", "mfc": "none", "mec": INK, "ms": 5.5, "mew": 1.1}
+
+
+def intervals(summary: Mapping[str, Any], claims: Claims | None) -> tuple[Figure, str, str]:
+    """Means with seed-level (thick) and episode-level (thin) intervals, a panel an environment."""
+    labels, look = summary["labels"], styles(summary["labels"])
+    wide = len(labels) > 6
+    chosen = lines(summary, with_tasks=not wide)
+    by_title: dict[str, list[Line]] = {"": chosen}
+    if not wide:
+        names = dict.fromkeys(line.group for line in chosen if line.group)
+        by_title = {name: [line for line in chosen if line.group == name] for name in names}
+    high = max(len(panel) for panel in by_title.values())
+    height = max(1.5, (0.17 * len(labels) + 0.2) * high + 0.55)
+    figure, axes = panels(len(by_title), 3.7 if len(by_title) > 1 else 6.2, height)
+    step = (0.72 if len(labels) < 4 else 0.86) / len(labels)
+    used: set[str] = set()
+    for axis, (title, panel) in zip(axes, by_title.items(), strict=True):
+        for row, line in enumerate(panel):
+            if line.kind != "task" and len(panel) > 1 and not wide:
+                axis.axhspan(row - 0.5, row + 0.5, color=FAINT, lw=0)
+            for place, label in enumerate(labels):
+                y = row + (place - (len(labels) - 1) / 2) * step
+                used |= _mark(axis, y, line, summary, label, look[label], claims)
+        axis.set_ylim(len(panel) - 0.5, len(panel) - high - 0.5)  # means in one line
+        axis.set_yticks(range(len(panel)), [_row_name(line, wide) for line in panel])
+        axis.tick_params(axis="y", length=0)
+        axis.set_xlim(-3, 103)
+        axis.set_xticks(range(0, 101, 25))
+        axis.grid(axis="x")
+        axis.spines["left"].set_visible(False)
+        axis.set_title(title)
+    for axis in axes[max(0, len(axes) - COLUMNS) :]:
+        axis.set_xlabel("success, %")
+    handles = [
+        Line2D([], [], color=look[a][0], marker=look[a][1], ls="", ms=5.5, label=a) for a in labels
+    ]
+    keys = {
+        "seeds": Line2D([], [], **SEEDS, color=SOFT, label="95 % over seeds"),
+        "single": Line2D([], [], **SINGLE, color=SOFT, label="single seeds"),
+        "episodes": Line2D([], [], **EPISODES, color=SOFT, label="95 % over episodes"),
+        "paper": Line2D([], [], **PAPER, label="paper's mean"),
+    }
+    legend(figure, [*handles, *(key for name, key in keys.items() if name in used)])
+    caption = (
+        "Success rates by task and their means. Thick: 95 % interval over seeds"
+        + ("" if "seeds" in used else " (none: too few seeds; ticks are single seeds)")
+        + "; thin: 95 % interval over episodes, clustered by task and seed."
+    )
+    return figure, f"{spoken(summary)} Intervals are in the tables.", caption
+
+
+def _mark(
+    axis: Axes,
+    y: float,
+    line: Line,
+    summary: Mapping[str, Any],
+    label: str,
+    look: tuple[str, str],
+    claims: Claims | None,
+) -> set[str]:
+    """Draw one agent's entry at height ``y``; returns what was drawn besides the mean."""
+    entry = line.entry(summary["agents"][label])
+    if entry is None or entry["mean"] is None:
+        return set()
+    colour, marker = look
+    used = set()
+    for name, prefix, style in (("episodes", "episode_ci", EPISODES), ("seeds", "ci", SEEDS)):
+        if entry[f"{prefix}_low"] is not None:
+            ends = [100 * entry[f"{prefix}_low"], 100 * entry[f"{prefix}_high"]]
+            axis.plot(ends, [y, y], **style, color=colour)
+            used.add(name)
+    if "seeds" not in used and entry["seeds"] > 1:
+        single = [100 * mean for mean in entry["seed_means"].values()]
+        axis.plot(single, [y] * len(single), **SINGLE, color=colour)
+        used.add("single")
+    axis.plot(100 * entry["mean"], y, marker, color=colour, ms=4.8, mec="white", mew=0.6)
+    names = {e["name"]: e["environment"] for e in summary["environments"]}
+    if claims is not None and line.level == "environments":
+        claim = claims.of(names[line.key], label, line.tasks)
+        if claim is not None:
+            axis.plot(claim.mean, y, **PAPER, zorder=4, clip_on=False)
+            used.add("paper")
+    return used
+
+
+def _row_name(line: Line, wide: bool) -> str:
+    if wide:
+        return line.name
+    if line.kind == "task":
+        return short_task(line.key)
+    return "mean" if line.tasks > 1 else line.name
+
+
+def spoken(summary: Mapping[str, Any]) -> str:
+    """The means in words, for those who do not see the figure."""
+    parts = []
+    for line in lines(summary, with_tasks=False):
+        values = []
+        for label in summary["labels"]:
+            entry = line.entry(summary["agents"][label])
+            if entry and entry["mean"] is not None:
+                values.append(f"{label} {100 * entry['mean']:.0f} %")
+        parts.append(f"{line.name}: {', '.join(values)}.")
+    return "Mean success. " + " ".join(parts)
