@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 
 import pytest
 import yaml
@@ -88,3 +89,24 @@ def test_readme_shows_the_committed_quick_table():
     compared = table.partition("\n## Estimates")[0]
     assert rows == [line for line in compared.splitlines() if line.startswith("|")]
     assert shown.partition("\n\n")[0] in table
+
+
+@cache
+def plan(experiment):
+    return Plan((experiment,))
+
+
+COMMAND = re.compile(
+    r"^mac (\S+) --experiment (\S+) --task (\S+) --agent (\S+) --seed (\d+)$", re.M
+)
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/agents").glob("*.md")), ids=lambda p: p.stem)
+def test_commands_of_an_agents_page_name_jobs(page, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    commands = COMMAND.findall(page.read_text().partition("\n## Command\n")[2])
+    assert commands, f"{page.name} has no command"
+    for verb, experiment, task, label, seed in commands:
+        rule = verb.replace("-", "_")
+        job = plan(experiment).find(rule, task=task, label=label, seed=int(seed))
+        assert page.stem in (job.agent, label)

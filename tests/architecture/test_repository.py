@@ -102,7 +102,11 @@ def test_committed_results_belong_to_an_experiment():
         for name in names
         if name.startswith("results/") and name.count("/") >= 2 and not shared.fullmatch(name)
     }
-    folders -= {"torture", "slurm", "gpu"}  # what `make torture`, `slurm-test` and `gpu-check` found
+    folders -= {
+        "torture",
+        "slurm",
+        "gpu",
+    }  # what `make torture`, `slurm-test` and `gpu-check` found
     assert folders <= experiments, f"results without an experiment: {folders - experiments}"
 
 
