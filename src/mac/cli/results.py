@@ -33,8 +33,8 @@ def diff(
 
     Exit code 0: nothing beyond noise that --fail-on names; 1: something; 2: not comparable.
     """
-    from mac.report.diff import compare
-    from mac.report.diff import render as rendered
+    from mac.report.diff.compare import compare
+    from mac.report.diff.render import render as rendered
     from mac.revisions import opened
     from mac.stats.diff import exit_code
 

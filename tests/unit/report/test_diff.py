@@ -8,7 +8,8 @@ from click.testing import CliRunner
 
 from mac.cli import main
 from mac.report.cells import points
-from mac.report.diff import FORMATS, compare, headline, render
+from mac.report.diff.compare import compare
+from mac.report.diff.render import FORMATS, headline, render
 from mac.revisions import Folder, opened
 from tests.unit.stats.versions import Repository, error_version, version
 

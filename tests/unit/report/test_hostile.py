@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from mac.report.diff import compare
-from mac.report.diff import render as rendered
+from mac.report.diff.compare import compare
+from mac.report.diff.render import render as rendered
 from mac.report.render import RenderConfig, render
 from mac.revisions import Folder
 from mac.rng import stream

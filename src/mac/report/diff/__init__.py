@@ -1,0 +1,1 @@
+"""Two versions of committed results, compared and told."""
