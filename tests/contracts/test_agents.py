@@ -128,8 +128,8 @@ CASES = over(NAMES)
 TRAINED = over(name for name in NAMES if registry()[NAMES[name][0]].stages)
 
 
-def build(name, mode, seed=0, **own):
-    """The agent of a name, small, with values of its YAML, of its variant and ``own``."""
+def resolved(name, mode, **own):
+    """The configuration of a name, small, with values of its YAML, of its variant and ``own``."""
     agent, values = NAMES[name]
     cls, path = registry()[agent], find("agents", agent)
     layers = [
@@ -138,9 +138,18 @@ def build(name, mode, seed=0, **own):
         Layer.of("test", SMALL, shared=True),
         Layer.of("variant", {**values, **own}),
     ]
-    spaces = Spaces(4, 2 if mode == "goal" else 0, 2)
     everyone = [known.Config for known in registry().values()]
-    return cls(resolve(layers, cls.Config, everyone).config, spaces, Init(seed))
+    return resolve(layers, cls.Config, everyone)
+
+
+def spaces(mode):
+    """Widths of the data that agents are tested with."""
+    return Spaces(4, 2 if mode == "goal" else 0, 2)
+
+
+def build(name, mode, seed=0, **own):
+    """The agent of a name, of the configuration that :func:`resolved` gives."""
+    return registry()[NAMES[name][0]](resolved(name, mode, **own).config, spaces(mode), Init(seed))
 
 
 OPTIMISER = OptimiserConfig(learning_rate=0.01)
