@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import os
 import pkgutil
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from traceback import extract_tb
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from mac.config.load import sections
+from mac.agents.declared import check
 from mac.errors import ConfigError, MacError
 from mac.io import sha256_file
 from mac.types import Spaces
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from mac.config.schema import AgentConfig
     from mac.nets.mlp import Init
 
-_NOT_AGENTS = {"base", "stages"}
+_NOT_AGENTS = {"base", "declared", "stages"}
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,7 @@ def register(name: str) -> Callable[[type[Agent]], type[Agent]]:
     """Class decorator that makes an agent known under ``name``."""
 
     def add(agent: type[Agent]) -> type[Agent]:
+        check(agent, Agent)
         other = _REGISTRY.get(name, agent)
         if (other.__module__, other.__qualname__) != (agent.__module__, agent.__qualname__):
             raise ConfigError(
@@ -208,37 +210,10 @@ def register(name: str) -> Callable[[type[Agent]], type[Agent]]:
                 remedy="give one of them another name: results are filed under it",
             )
         agent.name = name
-        _check(agent)
         _REGISTRY[name] = agent
         return agent
 
     return add
-
-
-def _check(agent: type[Agent]) -> None:
-    """Refuse declarations that refer to nothing, over which planning would stumble, or worse."""
-    stages, keys = [stage.name for stage in agent.stages], sections(agent.Config)
-
-    def refuse(reason: str, key: str, found: str, expected: Iterable[str]) -> None:
-        raise ConfigError(
-            reason,
-            file=sys.modules[agent.__module__].__file__,
-            key=f"{agent.__name__}.{key}",
-            found=found,
-            expected=", ".join(expected),
-        )
-
-    if stages and not agent.acts_with and agent.evaluator == "episodes":
-        refuse("must name the stages that it acts with", "acts_with", "none", stages)
-    for name in agent.acts_with:
-        if name not in stages:
-            refuse("no such stage", "acts_with", name, stages)
-    for stage in agent.stages:
-        own = (*stage.reads, *(k for some in stage.reads_in.values() for k in some))
-        for key in (*own, *stage.variants, *filter(None, [stage.checkpoints])):
-            if key not in keys and not any(known.startswith(f"{key}.") for known in keys):
-                close = difflib.get_close_matches(key, keys, n=3) or sorted(keys)
-                refuse("no such key of its Config", f"stages, {stage.name}", key, close)
 
 
 @cache
@@ -247,7 +222,8 @@ def _discover(extra: str) -> None:
 
     for module in pkgutil.iter_modules(mac.agents.__path__):
         if module.name not in _NOT_AGENTS:
-            importlib.import_module(f"mac.agents.{module.name}")
+            with _in_one_line(Path(module.module_finder.path) / f"{module.name}.py"):
+                importlib.import_module(f"mac.agents.{module.name}")
     for folder in filter(None, extra.split(os.pathsep)):
         if not Path(folder).is_dir():
             raise ConfigError("no such folder", key="MAC_AGENT_PATH", found=folder)
@@ -255,20 +231,29 @@ def _discover(extra: str) -> None:
             _import(path)
 
 
+@contextmanager
+def _in_one_line(path: Path, key: str | None = None) -> Iterator[None]:
+    """Tell of an agent's file that cannot be run; its code may be wrong in any way."""
+    try:
+        yield
+    except MacError:
+        raise
+    except Exception as error:
+        lines = [f.lineno for f in extract_tb(error.__traceback__) if f.filename == str(path)]
+        told, *_ = f"{type(error).__name__}: {error}".splitlines()
+        told += f", line {lines[-1]}" if lines else ""
+        raise ConfigError(f"cannot be imported ({told})", file=path, key=key) from error
+
+
 def _import(path: Path) -> None:
-    """Run a file of ``MAC_AGENT_PATH``, whose code is the user's and may be wrong in any way."""
+    """Run a file of ``MAC_AGENT_PATH``, which must register an agent."""
     name = f"mac_agent_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     before = dict(_REGISTRY)
-    try:
+    with _in_one_line(path, "MAC_AGENT_PATH"):
         spec.loader.exec_module(module)
-    except MacError:
-        raise
-    except Exception as error:
-        reason = f"cannot be imported ({type(error).__name__}: {error})"
-        raise ConfigError(reason, file=path, key="MAC_AGENT_PATH") from error
     if before == _REGISTRY:  # else its YAML would be told that there is no such agent
         raise ConfigError(
             "registers no agent",

@@ -11,7 +11,6 @@ from mac.agents.base import Agent, agent_class
 from mac.components.part import Part
 from mac.data.store import Split, Store
 from mac.data.views import VIEWS, Rotation, View
-from mac.errors import ConfigError
 from mac.nets.mlp import Init
 from mac.stopping import Deadline
 from mac.training import checkpoint
@@ -73,13 +72,6 @@ def load_agent(job: Job, step: int) -> Agent:
 
 def view(name: str, job: Job, config: AgentConfig, store: Store, split: Split) -> View:
     """A view of a split of a store, by its name in :mod:`mac.data.views`."""
-    if name not in VIEWS:
-        raise ConfigError(
-            f"agent {job.agent} asks for no view of the data that exists",
-            key="view",
-            found=name,
-            expected=", ".join(VIEWS),
-        )
     make = partial(
         VIEWS[name].configured,
         config,
