@@ -9,8 +9,9 @@ import pytest
 
 from mac.agents.base import registry
 from mac.io import read_yaml
+from mac.planning.agent_file import read_agent
 from mac.planning.experiment import available
-from mac.planning.files import datasets, find, read_agent, tuning_of
+from mac.planning.files import datasets, find, tuning_of
 from mac.planning.pipeline import pipeline
 from tests.architecture.source import ROOT
 

@@ -15,7 +15,8 @@ from mac.data.store import Split
 from mac.data.views import VIEWS
 from mac.errors import TrainingError
 from mac.nets.mlp import Init
-from mac.planning.files import find, read_agent
+from mac.planning.agent_file import read_agent
+from mac.planning.files import find
 from mac.rng import stream
 from mac.stopping import UNFINISHED, Deadline, Interrupted
 from mac.training import checkpoint

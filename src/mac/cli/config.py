@@ -48,7 +48,7 @@ def schema(key: str | None, agent: str) -> None:
     """
     from mac.agents.base import agent_class
     from mac.config.load import part_of_schema
-    from mac.planning.files import said_of
+    from mac.planning.agent_file import said_of
 
     chosen = agent_class(agent)
     result = {**part_of_schema(chosen.Config, key), "given": said_of(chosen, key)}

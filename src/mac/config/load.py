@@ -9,7 +9,7 @@ import difflib
 import fnmatch
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ from mac.config.schema import SHARED, AgentConfig, Impossible
 from mac.errors import ConfigError
 
 
-def sections(model: type[BaseModel], prefix: str = "") -> dict[str, Any]:
+@cache
+def sections(model: type[BaseModel], prefix: str = "") -> Mapping[str, Any]:
     """Every dotted key of a model with its default; sections themselves are not keys."""
     keys: dict[str, Any] = {}
     for name, info in model.model_fields.items():

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from mac.agents.base import Agent, agent_class, registry
-from mac.config.load import Layer, Resolved, flatten, refuse_idle, resolve, sections
+from mac.config.load import Layer, Resolved, flatten, refuse_idle, sections
 from mac.config.schema import AgentConfig
 from mac.envs.registry import EnvSpec
 from mac.errors import ConfigError
 from mac.io import read_yaml
+from mac.planning.agent_file import base_layer, layers, read_agent, resolve_settings
 from mac.planning.files import (
     AgentEntry,
+    AgentFile,
     ExperimentFile,
     SuiteFile,
     Tuning,
@@ -23,18 +25,10 @@ from mac.planning.files import (
     config_folders,
     data_name,
     find,
-    find_base,
     given,
-    read_agent,
-    read_base,
     read_config,
     tuning_of,
 )
-
-_FIXED = {
-    "agent": "write it as `agents: {LABEL: {agent: NAME}}`",
-    "mode": "choose a suite of that mode under `suites`",
-}
 
 
 @dataclass(frozen=True)
@@ -129,14 +123,7 @@ class Experiment:
                 key=f"agents.{label}",
                 expected=", ".join(agent.modes),
             )
-        agent_path = find("agents", agent.name)
-        file = read_agent(agent)
-        own = Layer.of(
-            f"{suite_path} ({spec.name})",
-            suite.environments[spec.name].get("set"),
-            must_change=True,
-            shared=True,
-        )
+        file = self._files[agent]
         here = [
             self._layer("", self.file.set, shared=True),
             self._layer(
@@ -147,27 +134,13 @@ class Experiment:
                 f"agents.{label}.suites.{suite_name}", (entry.suites or {}).get(suite_name)
             ),
         ]
-        resolved = resolve(
-            [
-                Layer.of("built in", {"agent": agent.name, "mode": suite.mode}),
-                Layer.of(str(find_base()), read_base(), shared=True),
-                Layer.of(str(suite_path), suite.set, shared=True),
-                own,
-                *file.layers(agent_path, suite.mode, spec.dataset),
-                *here,
-            ],
-            agent.Config,
-            self._configs,
-        )
-        for key, origin in resolved.origins.items():
-            if key in ("agent", "mode") and origin != "built in":
-                raise ConfigError(
-                    "not a setting", file=origin, key=key, remedy=_FIXED[key], found=None
-                )
+        below = layers(agent, file, self._base, suite_path, suite, spec.name)
+        resolved = resolve_settings([*below, *here], agent, self._configs)
         self._check_spans(resolved)
         told = tuning_of(entry.tuning, spec.dataset, self.path, f"agents.{label}.tuning")
         if told is not None:
             return Cell(label, agent, spec, tasks, resolved, told)
+        agent_path = find("agents", agent.name)
         tuning = tuning_of(file.tuning, spec.dataset, agent_path, "tuning")
         changed = (resolved.changed.get(layer.name, ()) for layer in here)
         return Cell(label, agent, spec, tasks, resolved, tuning, frozenset().union(*changed))
@@ -187,12 +160,26 @@ class Experiment:
                 )
 
     @cached_property
-    def _configs(self) -> list[type[AgentConfig]]:
-        """Configurations of all agents that are compared."""
+    def _agents(self) -> list[type[Agent]]:
+        """The agents that are compared."""
         return [
-            agent_class(entry.agent or label, file=self.path, key=f"agents.{label}").Config
+            agent_class(entry.agent or label, file=self.path, key=f"agents.{label}")
             for label, entry in self._entries.items()
         ]
+
+    @cached_property
+    def _configs(self) -> list[type[AgentConfig]]:
+        """Configurations of all agents that are compared."""
+        return [agent.Config for agent in self._agents]
+
+    @cached_property
+    def _files(self) -> dict[type[Agent], AgentFile]:
+        """What the files of the agents say."""
+        return {agent: read_agent(agent) for agent in self._agents}
+
+    @cached_property
+    def _base(self) -> Layer:
+        return base_layer()
 
     def _layer(self, part: str, values: Mapping[str, Any] | None, *, shared: bool = False) -> Layer:
         """Layer of a part of this file; of a ``shared`` one each agent takes the keys it has.

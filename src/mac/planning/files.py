@@ -13,8 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from mac.agents.base import Agent
-from mac.config.load import Layer, matching, patterns, sections
+from mac.config.load import Layer, matching, patterns
 from mac.config.schema import distinct
 from mac.errors import ConfigError
 from mac.io import check_name, read_yaml
@@ -232,49 +231,6 @@ def _misspelt(missing: Mapping[str, Any], model: type[ConfigFile]) -> str | None
     return f"is {close[0]} meant to be it?" if close else None
 
 
-def read_agent(agent: type[Agent]) -> AgentFile:
-    """The agent's file.
-
-    Raises:
-        ConfigError: naming a mode that the agent does not know, or a pattern that no environment of
-            any suite in its modes matches.
-    """
-    path = find("agents", agent.name)
-    file: AgentFile = read_config(path, AgentFile)
-    for mode in file.modes:
-        if mode not in agent.modes:
-            raise ConfigError(
-                f"agent {agent.name} does not know this mode",
-                file=path,
-                key=f"modes.{mode}",
-                expected=", ".join(agent.modes),
-            )
-    known = datasets(agent.modes) if file.overrides or file.tuning else []
-    for key in ("overrides", "tuning"):
-        check_patterns(getattr(file, key), known, path, key)
-    return file
-
-
-def said_of(agent: type[Agent], key: str | None = None) -> dict[str, dict[str, Any]]:
-    """What files say of an agent's values, or of what lies under ``key``; the strongest last.
-
-    By file, and by its part for one mode or for some data sets. An agent may have no file yet.
-    """
-    layers = [Layer.of(str(find_base()), read_base())]
-    if (path := given("agents", agent.name)) is not None:
-        file = read_agent(agent)
-        layers += [layer for mode in agent.modes for layer in file.layers(path, mode)]
-        layers += [Layer.of(f"{path} ({p})", values) for p, values in file.overrides.items()]
-    known = sections(agent.Config)
-    found: dict[str, dict[str, Any]] = {}
-    for layer in layers:
-        values = layer.values.items()
-        own = {k: v for k, v in values if k in known and f"{k}.".startswith(f"{key or k}.")}
-        if own:
-            found[layer.name] = own
-    return found
-
-
 def check_patterns(found: Iterable[str], known: Sequence[str], file: Path, key: str) -> None:
     """Refuse patterns under ``key`` of a file that match no ``known`` data set."""
     for pattern in found:
@@ -293,11 +249,17 @@ def tuning_of(tunings: Tunings, dataset: str, file: Path, key: str) -> Tuning | 
     return tunings[found[-1]] if found else None
 
 
+def suites(modes: Sequence[str]) -> Iterator[tuple[Path, SuiteFile]]:
+    """All suites in some modes, and their files."""
+    for path in (path for f in config_folders() for path in (f / "suites").glob("*.yaml")):
+        suite: SuiteFile = read_config(path, SuiteFile)
+        if suite.mode in modes:
+            yield path, suite
+
+
 def datasets(modes: Sequence[str]) -> list[str]:
     """Names of the data sets of all suites in some modes."""
-    files = (path for folder in config_folders() for path in (folder / "suites").glob("*.yaml"))
-    suites: list[SuiteFile] = [read_config(path, SuiteFile) for path in files]
-    lines = (line for s in suites if s.mode in modes for line in s.environments.values())
+    lines = (line for _, s in suites(modes) for line in s.environments.values())
     return sorted({str(line["dataset"]) for line in lines if "dataset" in line})
 
 

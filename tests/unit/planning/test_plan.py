@@ -452,9 +452,40 @@ def test_overrides_and_suite_lines_that_change_nothing_are_refused(write):
                     "*play": {"settings": 2, "source": "s"},
                 }
             },
-            r"mac\.yaml: tuning: two patterns match cube-single-play equally well",
+            r"mac\.yaml: tuning: two patterns match cube-.*-play equally well",
         ),
         ("mac", {"modes": {"gaol": {}}}, r"mac\.yaml: modes\.gaol: .*'reward' or 'goal'"),
+        (
+            "iql",  # the experiment plays cube-single-play in reward mode
+            {"overrides": {"puzzle-*": {"alhpa": 1.0}}},
+            r"iql\.yaml \(puzzle-\*\): alhpa: unknown key; did you mean alpha\?",
+        ),
+        (
+            "mac",
+            {"overrides": {"puzzle-*": {"value.td_lambda": "high"}}},
+            r"mac\.yaml \(puzzle-\*\): value\.td_lambda: .*valid number; found 'high'",
+        ),
+        (
+            "mac",
+            {"overrides": {"puzzle-*": {"discount": 0.999}}},
+            r"mac\.yaml \(puzzle-\*\): discount: .*changes nothing",
+        ),
+        (
+            "mac",
+            {"overrides": {"puzzle-*": {"mode": "goal"}}},
+            r"mac\.yaml \(puzzle-\*\): mode: not a setting",
+        ),
+        (
+            "mac",
+            {"overrides": {"puzzle*": {"discount": 0.9}, "*3-play": {"discount": 0.8}}},
+            r"mac\.yaml: overrides: two patterns match puzzle-.* equally well",
+        ),
+        (
+            "mac",
+            {"modes": {"goal": {"vlaue.td_lambda": 0.5}}},
+            r"mac\.yaml \(modes\.goal\): vlaue\.td_lambda: unknown key",
+        ),
+        ("mac", {"set": {"discount": 0.999}}, r"mac\.yaml: discount: .*changes nothing"),
         (
             "mac",
             {"modes": {"reward": {"discount": 0.999}}},
