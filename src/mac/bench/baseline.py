@@ -13,7 +13,8 @@ import torch
 
 from mac.agents.base import agent_class, registry
 from mac.bench.floor import SIZES, Size
-from mac.config.baselines import BaselineConfig, ImaginedConfig
+from mac.config.baselines import ImaginedConfig, WholeConfig
+from mac.config.load import Layer, resolve
 from mac.config.schema import NetworkConfig
 from mac.data.normalize import Normalizer
 from mac.data.store import Split
@@ -30,15 +31,15 @@ REPEATS = {"cpu": 10, "cuda": 100}  # updates a round
 EPISODES, LENGTH = 20, 500  # of the random data that batches are drawn from
 
 
-def config_of(name: str, size: Size) -> BaselineConfig:
+def config_of(name: str, size: Size) -> WholeConfig:
     """The agent at a size, in reward mode if it knows it; its own values elsewhere.
 
     Imagined rows are as many as real ones, half of the size's batch, and the states from which a
     refresh rolls out are in proportion to them.
     """
     cls = agent_class(name)
-    if not issubclass(cls.Config, BaselineConfig):
-        known = [n for n, c in registry().items() if issubclass(c.Config, BaselineConfig)]
+    if not issubclass(cls.Config, WholeConfig):
+        known = [n for n, c in registry().items() if issubclass(c.Config, WholeConfig)]
         raise ConfigError(
             "not measured", key="--agent", found=name, expected=", ".join(["mac", *known])
         )
@@ -52,7 +53,7 @@ def config_of(name: str, size: Size) -> BaselineConfig:
             default, rows = ImaginedConfig(), size.batch_size // 2
             starts = default.starts * rows // default.batch_size
             values |= {"batch_size": rows, section: {"batch_size": rows, "starts": starts}}
-    return cls.Config.model_validate(values)
+    return resolve([Layer.of(f"{name} at this size", values)], cls.Config).config
 
 
 def random_split(size: Size, goal_dim: int) -> Split:

@@ -6,6 +6,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from mac.agents.base import registry
 from mac.bench import baseline
 from mac.bench.floor import Size
 from mac.cli import main
@@ -40,6 +41,22 @@ def test_an_agent_without_refreshes_has_its_update_alone(tiny):
     lines = printed("--agent", "iql").splitlines()
     assert lines[0].startswith("iql, size quick, smaller than the paper's") and len(lines) == 2
     assert len(printed("--agent", "mobile").splitlines()) == 4
+
+
+def test_an_agent_of_chunks_that_has_one_stage_is_measured_at_the_size(tiny):
+    assert printed("--agent", "fmpc").startswith("fmpc, size quick")
+    found = baseline.config_of("fmpc", TINY)
+    assert found.batch_size == 8
+    assert {getattr(found, k).hidden_dims for k in ("value", "actor", "dynamics")} == {(8,)}
+
+
+def test_every_agent_of_one_stage_of_its_own_is_measured():
+    """As the help of the verb says."""
+    alone = {n for n, agent in registry().items() if [s.name for s in agent.stages] == ["agent"]}
+    for name in alone - {"hd_da"}:
+        assert baseline.config_of(name, TINY).agent == name
+    with pytest.raises(ConfigError, match="high.rows: windows of 16256 steps need longer"):
+        baseline.config_of("hd_da", TINY)  # the default sizes, which its YAML does not keep
 
 
 @pytest.mark.parametrize("name", ["mopo", "leq"])
