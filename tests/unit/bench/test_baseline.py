@@ -55,7 +55,7 @@ def test_every_agent_of_one_stage_of_its_own_is_measured():
     alone = {n for n, agent in registry().items() if [s.name for s in agent.stages] == ["agent"]}
     for name in alone - {"hd_da"}:
         assert baseline.config_of(name, TINY).agent == name
-    with pytest.raises(ConfigError, match="high.rows: windows of 16256 steps need longer"):
+    with pytest.raises(ConfigError, match=r"high\.rows: windows of 16256 steps need longer"):
         baseline.config_of("hd_da", TINY)  # the default sizes, which its YAML does not keep
 
 
