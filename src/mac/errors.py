@@ -61,6 +61,10 @@ class MissingDataError(DataError):
     """Data that is not here and could not be obtained."""
 
 
+class MissingInputError(MacError):
+    """What another job makes, and has not made yet."""
+
+
 class UnreachableError(MissingDataError):
     """Data that no place gives right now; it may later, or another place may."""
 

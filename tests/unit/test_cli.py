@@ -139,3 +139,33 @@ def test_what_failed_for_good_by_a_data_sets_name_is_cleared_by_it(tmp_path, mon
         assert failed.exit_code == 2 and failed.stderr.endswith(remedy)
     for said in ("may try again: collect-", "nothing has failed for good"):
         assert said in CliRunner().invoke(main, ["clear", name]).output
+
+
+TASK = "cube-single-play-singletask-task1-v0"
+
+
+@pytest.mark.parametrize(
+    ("verb", "task", "missing", "maker"),
+    [
+        ("train-agent", TASK, "data/stores/cube-single-play-", "data build"),
+        ("evaluate", TASK, "data/stores/cube-single-play-", "data build"),
+        ("diagnose", TASK, "data/stores/cube-single-play-", "data build"),
+        ("data build", "cube-single-play", "data/raw/cube-single-play/fetched.json", "data fetch"),
+    ],
+)
+def test_a_job_whose_inputs_are_not_made_yet(verb, task, missing, maker, tmp_path, monkeypatch):
+    (tmp_path / "configs").symlink_to(Path("configs").resolve())
+    monkeypatch.chdir(tmp_path)
+    names = ["--experiment", "reward_1m", "--task", task]
+    if not verb.startswith("data"):
+        names += ["--agent", "iql", "--seed", "0"]
+    remedy = (
+        f"run `snakemake --cores all reward_1m`, which makes all that is needed, or `mac {maker}"
+    )
+    for _ in range(2):  # nothing is remembered of it: the next moment the input may be there
+        result = CliRunner().invoke(main, [*verb.split(), *names])
+        refused(result, missing, f"is not here, and `mac {verb}` reads it", remedy)
+    assert not [*tmp_path.glob("results/.resume/failures/*")]
+    (command,) = (text for text in result.stderr.split("`") if text.startswith(f"mac {maker}"))
+    if maker == "data build":  # the command is the one that lacks the next thing
+        refused(CliRunner().invoke(main, command.split()[1:]), "fetched.json: is not here")

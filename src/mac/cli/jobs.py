@@ -89,6 +89,8 @@ def work(job: Any, *, remember: bool = True) -> Iterator[Any]:
         if (waited or not again) and all(path.exists() for path in needed):
             click.echo(f"{job.outputs[0]}: done before", err=True)
             click.get_current_context().exit()
+        if not again:  # tables tell of all that they lack, and may be asked for without it
+            job.require_inputs()
         if remember:
             held.enter_context(remembered(job.failure, job.reads, remedy=remedy))
         if gpus(job) and not job.config["compute"]["device"].startswith("cuda:"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any
 
 from mac.agents.base import Stage
 from mac.envs.registry import EnvSpec
+from mac.errors import MissingInputError
 from mac.provenance import RECORD, recorded
 from mac.stamps import REVISIONS as REPORT_REVISIONS
 from mac.stamps import committed
@@ -156,6 +158,28 @@ class Job:
         if self.seed is not None:
             options += ["--agent", self.label, "--seed", str(self.seed)]
         return [*options, "--fingerprint", self.fingerprint]
+
+    @property
+    def verb(self) -> str:
+        """The command line's verb for this job."""
+        group = "data " if self.rule in ("collect", "fetch", "build") else ""
+        return group + self.rule.replace("_", "-")
+
+    def require_inputs(self) -> None:
+        """Refuse to start where something is not there that another job makes.
+
+        Raises:
+            MissingInputError: naming the first such file and the commands that make it.
+        """
+        for job in self.needed():
+            for path in job.outputs:
+                if not Path(path).exists():
+                    raise MissingInputError(
+                        f"is not here, and `mac {self.verb}` reads it",
+                        file=path,
+                        remedy=f"run `snakemake --cores all {self.experiment}`, which makes all "
+                        f"that is needed, or `mac {job.verb} {shlex.join(job.options)}`",
+                    )
 
     def ancestors(self) -> Iterator[Job]:
         """Every job that this one rests on, directly or through others, perhaps repeatedly."""
