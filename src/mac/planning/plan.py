@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,36 @@ def _groups(cell: Cell) -> list[tuple[int, ...]]:
     if cell.resolved.config.mode == "reward" and cell.agent.evaluator == "episodes":
         return [(number,) for number in cell.tasks]
     return [cell.tasks]
+
+
+def _refuse_doubles(experiment: Experiment, runs: Iterable[Run]) -> None:
+    """Refuse a label all of whose runs are another's: the table would compare runs with themselves.
+
+    Raises:
+        ConfigError: naming both, and the keys in which they differ though no run reads them.
+    """
+    made: dict[str, set[str]] = {}
+    for run in runs:
+        made.setdefault(run.label, set()).update(run.job.outputs)
+    for other, label in permutations(made, 2):
+        if made[label] <= made[other]:
+            unread = _differing(experiment, label, other)
+            raise ConfigError(
+                f"{label} and {other} are the same runs"
+                + (f": none of them reads {', '.join(unread)}" if unread else ""),
+                file=experiment.path,
+                key=f"agents.{label}",
+                remedy="set something that is run, or remove one of the two",
+            )
+
+
+def _differing(experiment: Experiment, *labels: str) -> list[str]:
+    """Keys in which two agents of an experiment differ where both take part."""
+    cells, other = ([c for c in experiment.cells if c.label == label] for label in labels)
+    pairs = [
+        (a.resolved, b.resolved) for a in cells for b in other if a.environment == b.environment
+    ]
+    return sorted({key for a, b in pairs for key in a.origins if a.value(key) != b.value(key)})
 
 
 def _told(wanted: Mapping[str, Any]) -> str:
@@ -145,6 +176,7 @@ class Plan:
                     if first and job.evaluator == "episodes":
                         look = self._diagnose(experiment.name, cell, trained, job)
                         diagnoses.append(Run(cell.label, look))
+        _refuse_doubles(experiment, runs)
         if runs:
             self.runs[experiment.name], self.diagnoses[experiment.name] = runs, diagnoses
             self._report(experiment, runs, diagnoses)

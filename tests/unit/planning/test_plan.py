@@ -373,6 +373,37 @@ def test_an_experiment_may_name_a_value_that_is_the_default(write, part):
     assert marks(Plan(["x"])) == before
 
 
+@pytest.mark.parametrize(
+    ("values", "unread"),
+    [
+        ({"goals.negative": False}, ": none of them reads goals.negative;"),
+        (
+            {"goals.negative": False, "evaluate.num_candidates": 3},
+            ": none of them reads evaluate.num_candidates, goals.negative;",
+        ),
+        ({"alpha": 1.0}, "; set something that is run"),  # what iql.yaml gives it on this data set
+    ],
+)
+def test_labels_of_the_same_runs_are_refused(write, values, unread):
+    agents = {"a": {"agent": "iql"}, "b": {"agent": "iql", "set": values}}
+    write("experiments", "x", experiment(agents=agents))
+    message = rf"x\.yaml: agents\.b: b and a are the same runs{unread}"
+    with pytest.raises(ConfigError, match=message):
+        Plan(["x"])
+
+
+def test_labels_that_share_some_runs_may_be_compared(write):
+    both = {"reward": {"cube-single": [1]}, "goal": {"cube-single": [1]}}
+    agents = {"a": {"agent": "mac"}, "b": {"agent": "mac", "set": {"goals.negative": False}}}
+    write("experiments", "x", experiment(agents=agents, suites=both))
+    runs = Plan(["x"]).runs["x"]
+    made = {
+        label: {r.job.fingerprint for r in runs if r.label == label and r.job.task_number}
+        for label in agents
+    }
+    assert made["a"] == made["b"]  # for rewards; for goals the key counts
+
+
 @pytest.mark.parametrize("character", ["\x00", "\x1b", "\x7f", "\x85", "\ufffe"])
 @pytest.mark.parametrize("key", ["title", "caption", "agents"])
 def test_characters_that_no_figure_can_show_are_refused(write, key, character):
@@ -533,7 +564,7 @@ def test_what_an_experiment_changes_is_not_told_to_be_from_the_agents_source(wri
     agents = {
         "mac": {"set": {"discount": 0.9, "value.rollout_length": 3}},
         "iql": {"suites": {"reward": {"alpha": 2.0}}},
-        "said": {"agent": "iql", "set": {"alpha": 2.0}, "tuning": {"*": told}},
+        "said": {"agent": "iql", "set": {"alpha": 3.0}, "tuning": {"*": told}},
         "plain": {"agent": "iql"},
         "random": {},
     }
