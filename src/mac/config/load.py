@@ -100,10 +100,21 @@ class Layer:
     def of(
         cls, name: str, values: Any, *, must_change: bool = False, shared: bool = False
     ) -> Layer:
-        """Layer of a nested mapping (None counts as empty)."""
+        """Layer of a nested mapping (None counts as empty).
+
+        Raises:
+            ConfigError: for a key that it holds in two spellings, of which one would be lost.
+        """
         if values is not None and not isinstance(values, Mapping):
             raise ConfigError("must be a mapping of values", file=name, found=type(values).__name__)
-        return cls(name, dict(flatten(values or {}, name)), must_change, shared)
+        flat: dict[str, Any] = {}
+        for key, value in flatten(values or {}, name):
+            if key in flat:
+                raise ConfigError(
+                    "is set twice, once by a dotted key", file=name, key=key, remedy="keep one"
+                )
+            flat[key] = value
+        return cls(name, flat, must_change, shared)
 
 
 def patterns(found: Iterable[str], name: str, file: str, key: str) -> list[str]:

@@ -60,6 +60,18 @@ def test_nested_and_dotted_keys_mean_the_same():
     assert nested.plain == dotted.plain
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"actor": {"hidden_dims": [4]}, "actor.hidden_dims": [8]},
+        {"actor.hidden_dims": [8], "actor": {"hidden_dims": [8]}},
+    ],
+)
+def test_a_key_in_two_spellings_is_refused(values):
+    with pytest.raises(ConfigError, match=r"^a\.yaml: actor\.hidden_dims: is set twice"):
+        Layer.of("a.yaml", values)
+
+
 def test_stages_take_shared_steps_batch_size_and_optimiser_unless_they_have_their_own():
     shared = {
         "steps": 7,
