@@ -71,7 +71,7 @@ def plan(tmp_path, monkeypatch):
         (tmp_path / "experiments" / f"{name}.yaml").write_text(yaml.safe_dump(experiment))
         for agent in agents:
             if not registry()[agent].__module__.startswith("mac.agents."):
-                (tmp_path / "agents" / f"{agent}.yaml").touch()
+                (tmp_path / "agents" / f"{agent}.yaml").write_text("set: {}\n")
         found = Plan([name])
         by_agent = {}
         for run in found.runs[name]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from mac.planning.files import (
     AgentFile,
     SuiteFile,
     check_patterns,
+    config_folders,
     datasets,
     find,
     find_base,
@@ -74,11 +76,16 @@ def read_agent(agent: type[Agent]) -> AgentFile:
     """The agent's file.
 
     Raises:
-        ConfigError: naming a mode that the agent does not know, a pattern that no environment of
-            any suite in its modes matches, or that does as well as another, and a value, anywhere
-            in the file, that its configuration refuses or that changes nothing in any suite.
+        ConfigError: for an empty file, naming a mode that the agent does not know, a pattern that
+            no environment of any suite in its modes matches, or that does as well as another, and a
+            value, anywhere in the file, that its configuration refuses or that changes nothing in
+            any suite.
     """
     path = find("agents", agent.name)
+    if not path.read_bytes().strip():
+        raise ConfigError(
+            "is empty", file=path, remedy="an agent that changes nothing has `set: {}`"
+        )
     file: AgentFile = read_config(path, AgentFile)
     for mode in file.modes:
         if mode not in agent.modes:
@@ -121,6 +128,20 @@ def _everywhere(agent: type[Agent], file: AgentFile, path: Path) -> Iterator[lis
     for own in merged:
         own[1:] = (replace(layer, must_change=not layer.shared) for layer in own[1:])
         yield own
+
+
+def refuse_strays() -> None:
+    """Refuse files among those of agents that belong to none: nothing would ever read them."""
+    known = registry()
+    for path in (p for f in config_folders() for p in sorted((f / "agents").glob("*.yaml"))):
+        if path.stem not in known:
+            close = difflib.get_close_matches(path.stem, known, n=1)
+            raise ConfigError(
+                "belongs to no agent",
+                file=path,
+                expected=f"{close[0]}.yaml" if close else f"one of {', '.join(known)}",
+                remedy="rename it, or name the folder of its agent in MAC_AGENT_PATH",
+            )
 
 
 def said_of(agent: type[Agent], key: str | None = None) -> dict[str, dict[str, Any]]:

@@ -14,7 +14,7 @@ from mac.config.schema import AgentConfig
 from mac.envs.registry import EnvSpec
 from mac.errors import ConfigError
 from mac.io import read_yaml
-from mac.planning.agent_file import base_layer, layers, read_agent, resolve_settings
+from mac.planning.agent_file import base_layer, layers, read_agent, refuse_strays, resolve_settings
 from mac.planning.files import (
     AgentEntry,
     AgentFile,
@@ -59,6 +59,7 @@ class Experiment:
     @cached_property
     def cells(self) -> list[Cell]:
         """Every agent on every environment whose data can be had."""
+        refuse_strays()
         self._check_names()
         self._check_shared()
         cells = []
@@ -87,8 +88,8 @@ class Experiment:
                     if entry.suites is None or suite_name in entry.suites
                 ]
         refuse_idle(cell.resolved for cell in cells)
-        played = sorted({cell.environment.dataset for cell in cells})
         for label, entry in self._entries.items():
+            played = sorted({c.environment.dataset for c in cells if c.label == label})
             check_patterns(entry.tuning, played, self.path, f"agents.{label}.tuning")
         return cells
 

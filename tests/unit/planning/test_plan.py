@@ -522,6 +522,7 @@ def test_overrides_and_suite_lines_that_change_nothing_are_refused(write):
             {"modes": {"reward": {"discount": 0.999}}},
             r"mac\.yaml \(modes\.reward\): discount: .*changes nothing",
         ),
+        ("mac", "", r"mac\.yaml: is empty; an agent that changes nothing has `set: \{\}`"),
     ],
 )
 def test_what_an_agents_file_says_to_nobody_is_refused(write, agent, content, message):
@@ -531,6 +532,30 @@ def test_what_an_agents_file_says_to_nobody_is_refused(write, agent, content, me
     with pytest.raises(ConfigError, match=message) as caught:
         Plan(["x"])
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_no_agent_is_refused(write):
+    write("experiments", "x", experiment())
+    write("agents", "flow_cb", {"set": {"discount": 0.9}})
+    with pytest.raises(
+        ConfigError, match=r"flow_cb\.yaml: belongs to no agent; expected flow_bc\.y"
+    ):
+        Plan(["x"])
+
+
+def test_how_settings_were_found_is_told_of_the_agents_own_data_sets(write):
+    both = {"reward": {"cube-single": [1]}, "toy_reward": {"pointmass": [1]}}
+    agents = {
+        "mac": {},
+        "random": {
+            "suites": {"toy_reward": None},
+            "tuning": {"cube-*": {"settings": 1, "source": "s"}},
+        },
+    }
+    write("experiments", "x", experiment(agents=agents, suites=both))
+    message = r"random\.tuning\.cube-\*: no data set matches this .*a pattern of pointmass-play"
+    with pytest.raises(ConfigError, match=message):
+        Plan(["x"])
 
 
 def test_how_settings_were_found_is_told_by_the_most_specific_pattern(write):
