@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(variable, "1")  # two workers share two cores; before NumPy or torch
 
@@ -18,6 +20,12 @@ def pytest_collection_modifyitems(items):
         return next((i for i, p in enumerate(LONGEST_FIRST) if path.startswith(p)), 99)
 
     items.sort(key=rank)  # stable: the order inside a group stays
+
+
+def pytest_configure(config):
+    """A folder of cases that is not there would only skip every comparison with the original."""
+    if not Path(folder := config.getoption("--parity-dir")).is_dir():
+        raise pytest.UsageError(f"--parity-dir: no such folder: {folder}")
 
 
 def pytest_addoption(parser):

@@ -83,7 +83,8 @@ def run(folder):
         [*command, "--parity-dir", str(folder)],
         cwd=ROOT,
         env={**os.environ, "COLUMNS": "300"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )
@@ -117,3 +118,9 @@ def test_an_empty_folder_is_an_error(tmp_path):
     code, output = run(tmp_path)
     assert code != 0
     assert "no parity cases in" in output
+
+
+def test_a_folder_that_is_not_there_is_one_line(tmp_path):
+    code, output = run(tmp_path / "nowhere")
+    assert code == pytest.ExitCode.USAGE_ERROR
+    assert output.split() == f"ERROR: --parity-dir: no such folder: {tmp_path}/nowhere".split()

@@ -169,3 +169,29 @@ def test_a_job_whose_inputs_are_not_made_yet(verb, task, missing, maker, tmp_pat
     (command,) = (text for text in result.stderr.split("`") if text.startswith(f"mac {maker}"))
     if maker == "data build":  # the command is the one that lacks the next thing
         refused(CliRunner().invoke(main, command.split()[1:]), "fetched.json: is not here")
+
+
+def test_a_label_without_such_a_stage_is_told_those_it_has():
+    names = ["--task", TASK.replace("task1", "task2"), "--agent", "flow_bc", "--seed", "0"]
+    result = CliRunner().invoke(main, ["train-agent", "--experiment", "quick", *names])
+    shared = (
+        "train-behaviour --agent mac --task cube-single-play"  # planned for mac, and used by both
+    )
+    refused(result, "no train-agent job with", "label flow_bc", f"; expected {shared}")
+    assert result.stderr.endswith(f"{shared}\n")
+
+
+def test_verbs_are_shown_as_they_are_written():
+    shown = CliRunner().invoke(main, ["--help"]).stdout
+    assert "train-agent" in shown and "train_agent" not in shown
+    both = [CliRunner().invoke(main, [verb, "--help"]) for verb in ("train-agent", "train_agent")]
+    assert [result.exit_code for result in both] == [0, 0]
+
+
+def test_a_key_that_mac_does_not_have_is_sought_among_mac_s_unless_an_agent_is_named():
+    mistake = CliRunner().invoke(main, ["config", "schema", "alpha"])
+    refused(mistake, "alpha: unknown key", "mac's configuration", "use --agent NAME")
+    other = CliRunner().invoke(main, ["config", "schema", "alpha", "--agent", "mac"])
+    refused(other, "alpha: unknown key")
+    assert "--agent NAME" not in other.stderr
+    assert CliRunner().invoke(main, ["config", "schema", "alpha", "--agent", "iql"]).exit_code == 0

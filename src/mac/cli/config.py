@@ -39,8 +39,8 @@ def show(experiment: str, agent: str | None) -> None:
 
 @config.command()
 @click.argument("key", required=False)
-@click.option("--agent", default="mac", show_default=True, help="whose configuration")
-def schema(key: str | None, agent: str) -> None:
+@click.option("--agent", help="whose configuration (default: mac's)")
+def schema(key: str | None, agent: str | None) -> None:
     """Print the JSON schema of the configuration, or of one KEY: types, bounds, meaning.
 
     Under `given` stand the values that files give to the agent in place of the defaults, stronger
@@ -50,6 +50,14 @@ def schema(key: str | None, agent: str) -> None:
     from mac.config.load import part_of_schema
     from mac.planning.agent_file import said_of
 
-    chosen = agent_class(agent)
-    result = {**part_of_schema(chosen.Config, key), "given": said_of(chosen, key)}
+    chosen = agent_class(agent or "mac", key="--agent")
+    try:
+        part = part_of_schema(chosen.Config, key)
+    except MacError as error:
+        if agent is not None:
+            raise
+        raise MacError(
+            f"{error}; this is mac's configuration, for another's use --agent NAME"
+        ) from None
+    result = {**part, "given": said_of(chosen, key)}
     click.echo(json.dumps(result, indent=2))

@@ -22,7 +22,14 @@ def _elsewhere() -> str:
 
 
 class Verbs(click.Group):
-    """Command group that takes dashes for underscores, and prints a user's mistake as one line."""
+    """Command group that takes dashes for underscores, and prints a user's mistake as one line.
+
+    Rules of the workflow have underscores, so both are understood; the form with dashes is shown.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the verbs, as they are shown."""
+        return [name.replace("_", "-") for name in super().list_commands(ctx)]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """Verb by name; ``train-model`` and ``train_model`` are the same."""

@@ -189,6 +189,12 @@ class Experiment:
         """
         return Layer.of(f"{self.path} ({part})" if part else str(self.path), values, shared=shared)
 
+    @cached_property
+    def paper(self) -> Path | None:
+        """File of the paper's numbers that stand beside these, if any."""
+        name = self.file.paper
+        return find("paper", name, file=self.path, key="paper") if name else None
+
     def _check_shared(self) -> None:
         """Refuse a key for all that only agents have which do not take part."""
         here = {key for config in self._configs for key in sections(config)}

@@ -19,7 +19,6 @@ from mac.envs.registry import EnvSpec
 from mac.errors import ConfigError
 from mac.io import fingerprint, read_yaml
 from mac.planning.experiment import Cell, Experiment
-from mac.planning.files import find
 from mac.planning.job import RESULTS, REVISIONS, STAGES, Job
 from mac.planning.reads import evaluation_reads, stage_reads
 from mac.planning.sources import refuse_unhosted
@@ -146,10 +145,14 @@ class Plan:
         jobs = [job for job in self if job.rule == rule]
         named = [j for j in jobs if all(getattr(j, k) == v for k, v in wanted.items())]
         if not named:
-            options = sorted({f"{j.label} {j.task} seed {j.seed}" for j in jobs})
+            own = [job for job in jobs if job.label == wanted.get("label")]
+            near = own or self._trained(**wanted) or jobs
+            options = [f"{job.verb} --agent {job.label} --task {job.task}" for job in near]
+            options = list(dict.fromkeys(options))
             shown = "; ".join(options[:6]) + ("; …" if len(options) > 6 else "")
             raise ConfigError(
-                f"no {rule} job with {_told(wanted)}", expected=shown or f"a plan with {rule} jobs"
+                f"no {rule.replace('_', '-')} job with {_told(wanted)}",
+                expected=shown or f"a plan with {rule} jobs",
             )
         found = [job for job in named if fingerprint in (None, job.fingerprint)]
         if not found:
@@ -160,6 +163,12 @@ class Plan:
                 remedy="a configuration file has changed since this job was planned; start again",
             )
         return found
+
+    def _trained(self, label: str = "", task: str = "", **_: Any) -> list[Job]:
+        """What is trained for a label, and a task if it is its own; a shared part is another's."""
+        runs = [run.job for own in self.runs.values() for run in own if run.label == label]
+        near = [job for job in runs if task in (job.task, job.environment.dataset)] or runs
+        return [job for run in near for job in reversed([*run.ancestors()]) if job.stage]
 
     def _add(self, job: Job) -> Job:
         return self._jobs.setdefault(Path(job.outputs[0]), job)
@@ -366,9 +375,7 @@ class Plan:
                 for c in experiment.cells
                 if c.tuning
             ),
-            "paper": read_yaml(find("paper", experiment.file.paper))
-            if experiment.file.paper
-            else None,
+            "paper": read_yaml(experiment.paper) if experiment.paper else None,
         }
         self.final[experiment.name] = self._stamp(
             "render", experiment.name, content, {"aggregate": aggregate}

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from mac.planning.files import find
 from mac.planning.job import RESULTS, Job
 from mac.planning.plan import Plan
 from mac.planning.tuning import told_tuning
@@ -62,13 +61,12 @@ def _tasks(job: Job) -> tuple[str, ...]:
 def render_inputs(plan: Plan, experiment: str) -> dict[str, Any]:
     """Arguments of :func:`mac.report.render.render`; the config as fields of RenderConfig."""
     file = plan.experiments[experiment].file
-    paper = find("paper", file.paper) if file.paper else None
     return {
         "folder": RESULTS / experiment,
         "config": {
             "title": file.title,
             "caption": file.caption,
-            "paper": paper,
+            "paper": plan.experiments[experiment].paper,
             "settings": tuple(
                 {
                     "label": cell.label,
