@@ -17,6 +17,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from mac.config.schema import SHARED, AgentConfig, Impossible
+from mac.config.wording import worded
 from mac.errors import ConfigError
 
 
@@ -272,21 +273,4 @@ def _readable(error: ValidationError, origins: Mapping[str, str]) -> ConfigError
         (layer for k, layer in reversed(origins.items()) if k.startswith(f"{key}.")), None
     )
     shared = key.split(".", 1)[-1]  # a stage's value may have been filled in from the shared one
-    return ConfigError(
-        first["msg"].removeprefix("Value error, "),
-        file=file or origins.get(shared),
-        key=key or None,
-        found=repr(first["input"]) if not isinstance(first["input"], dict) else None,
-        remedy=_as_number(first["input"]),
-    )
-
-
-def _as_number(value: Any) -> str | None:
-    """How to write a number that YAML takes for text, as it does 1e-3."""
-    try:
-        number = float(value) if isinstance(value, str) else None
-    except ValueError:
-        number = None
-    if number is None:
-        return None
-    return f"write {number:.0f}, or {number:.1f}" if number == int(number) else f"write {number}"
+    return ConfigError(**worded(first), file=file or origins.get(shared), key=key or None)

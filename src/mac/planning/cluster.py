@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mac.config.wording import refusal
 from mac.errors import ConfigError
 from mac.io import read_yaml
 from mac.planning.estimate import rates, seconds
@@ -77,10 +78,7 @@ class Cluster:
         try:
             self._file = _File.model_validate(content)
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            found = None if isinstance(first["input"], dict) else repr(first["input"])
-            raise ConfigError(first["msg"], file=files, key=key, found=found) from None
+            raise refusal(error, _File, files) from None
 
     @cached_property
     def _rates(self) -> Mapping[str, Any]:

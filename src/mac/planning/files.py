@@ -6,15 +6,16 @@ import difflib
 import fnmatch
 import os
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from mac.config.load import Layer, matching, patterns
 from mac.config.schema import distinct
+from mac.config.wording import refusal
 from mac.errors import ConfigError
 from mac.io import check_name, read_yaml
 
@@ -194,41 +195,7 @@ def read_config(path: Path, model: type[ConfigFile]) -> Any:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        parts = [str(part) for part in first["loc"] if part != "[key]"]
-        key = ".".join(repr(part) if _unprintable(part) else part for part in parts)
-        found = None if isinstance(first["input"], dict) else repr(first["input"])
-        known = None
-        if first["type"] == "extra_forbidden":
-            known = ", ".join(_section(model, parts[:-1]).model_fields)
-        remedy = _misspelt(first, model) if first["type"] == "missing" else None
-        message = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(
-            message, file=path, key=key, found=found, expected=known, remedy=remedy
-        ) from None
-
-
-def _section(model: type[BaseModel], path: Sequence[str]) -> type[BaseModel]:
-    """The model of what lies at a path in a file; names chosen by the user are stepped over."""
-
-    def held(annotation: Any) -> Iterator[type[BaseModel]]:
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield annotation
-        for inner in get_args(annotation):
-            yield from held(inner)
-
-    for part in path:
-        if part in model.model_fields:
-            model = next(held(model.model_fields[part].annotation), model)
-    return model
-
-
-def _misspelt(missing: Mapping[str, Any], model: type[ConfigFile]) -> str | None:
-    """Which key may have been meant to be the ``missing`` one, of those that have no meaning."""
-    key, given = str(missing["loc"][-1]), missing["input"]
-    odd = [str(name) for name in given if name not in model.model_fields]
-    close = difflib.get_close_matches(key, odd, n=1)
-    return f"is {close[0]} meant to be it?" if close else None
+        raise refusal(error, model, path) from None
 
 
 def check_patterns(found: Iterable[str], known: Sequence[str], file: Path, key: str) -> None:

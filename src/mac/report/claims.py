@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from mac.errors import ConfigError
+from mac.config.wording import refusal
 from mac.io import read_yaml
 
 Percent = Annotated[float, Field(ge=0.0, le=100.0)]
@@ -152,6 +152,4 @@ def load(path: str | Path) -> Claims:
     try:
         return Claims.model_validate(read_yaml(path))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"])) or None
-        raise ConfigError(first["msg"], file=path, key=key) from None
+        raise refusal(error, Claims, path) from None

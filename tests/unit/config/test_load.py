@@ -105,10 +105,20 @@ def test_stages_take_shared_steps_batch_size_and_optimiser_unless_they_have_thei
         ),
         ({"heads.keep": "best"}, r"layer0\.yaml: heads\.keep: best needs validate_every"),
         ({"steps": True}, r"layer0\.yaml: steps: .*integer.*found True"),
-        ({"steps": "7"}, r"layer0\.yaml: steps: .*integer.*found '7'"),
-        ({"steps": 7.0}, r"layer0\.yaml: steps: .*integer.*found 7\.0"),
+        ({"steps": "7"}, r"layer0\.yaml: steps: must be an integer; found '7'; write 7$"),
+        ({"steps": 7.0}, r"layer0\.yaml: steps: must be an integer; found 7\.0; write 7$"),
         ({"model.hidden_dims": [8, True]}, r"layer0\.yaml: model\.hidden_dims: .*integer"),
         ({"task_masks": 1}, r"layer0\.yaml: task_masks: .*boolean.*found 1"),
+        ({"steps": "7.5"}, r"layer0\.yaml: steps: must be an integer; found '7\.5'$"),
+        ({"steps": "inf"}, r"layer0\.yaml: steps: must be an integer; found 'inf'$"),
+        (
+            {"optimiser.learning_rate": "1e-3"},
+            r"optimiser\.learning_rate: must be a number; found '1e-3'; write 0\.001$",
+        ),
+        (
+            {"model.hidden_dims": 64},
+            r"layer0\.yaml: model\.hidden_dims: must be a list; found 64; write \[64\]$",
+        ),
         ({"discount": "0.9"}, r"layer0\.yaml: discount: .*number.*found '0\.9'"),
         (
             {"optimiser.learning_rate": float("inf")},

@@ -104,9 +104,9 @@ def test_a_site_sets_partitions_for_all_rules_and_for_some(site):
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"limits": 3}, "limits: Extra inputs"),
+        ({"limits": 3}, "limits: unknown key; found 3; .*; did you mean limit"),
         ({"limit": 0}, "limit: .* found 0"),
-        ({"rules": {"train_value": {"mem": 3}}}, r"rules\.train_value\.mem: Extra"),
+        ({"rules": {"train_value": {"mem": 3}}}, r"rules\.train_value\.mem: unknown key"),
         ({"rules": {"train_value": {"minutes": "2h"}}}, r"rules\.train_value\.minutes: .*'2h'"),
     ],
 )

@@ -311,6 +311,13 @@ def test_comments_and_order_change_nothing(write):
             {"agents": {"mca": {}}},
             r"x\.yaml: agents\.mca: unknown agent; found mca; expected .*mac",
         ),
+        ({"agents": {"mac": ["a"]}}, r"x\.yaml: agents\.mac: must be a mapping; found \['a'\]$"),
+        ({"agents": {"mac": {"sets": {}}}}, r"agents\.mac\.sets: unknown .*; did you mean set\?$"),
+        (
+            {"set": None},
+            r"x\.yaml: set: must be a mapping; found nothing; write something below it",
+        ),
+        ({"paper": "nope"}, r"x\.yaml: paper: no paper of this name in .*; expected .*reward_1m"),
         ({"set": {"discuont": 1}}, r"x\.yaml: discuont: unknown key; did you mean discount"),
         (
             {"set": {"expectile": 0.7}},
