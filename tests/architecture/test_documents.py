@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from mac.envs.registry import EnvSpec
+from mac.planning.estimate import estimate
 from mac.planning.plan import Plan
 from mac.rows import EPISODES
 from mac.stats.scores import SCORES
@@ -33,7 +34,7 @@ def bare(node):
     return ast.unparse(node)
 
 
-def test_example_experiment_can_be_planned(tmp_path, monkeypatch):
+def test_example_experiment_can_be_planned_and_takes_minutes(tmp_path, monkeypatch):
     (example,) = blocks(HOW_TO / "add-an-experiment.md", "yaml")
     (tmp_path / "experiments").mkdir()
     (tmp_path / "experiments/example.yaml").write_text(example)
@@ -41,8 +42,10 @@ def test_example_experiment_can_be_planned(tmp_path, monkeypatch):
     monkeypatch.setenv("MAC_CONFIG_PATH", str(tmp_path))
     plan = Plan(["example"])
     count = {rule: sum(job.rule == rule for job in plan) for rule in ("train_model", "train_value")}
-    assert count["train_model"] == 4  # shared by both agents and both tasks, one a seed
-    assert count["train_value"] == 16
+    assert count["train_model"] == 2  # shared by both agents and both tasks, one a seed
+    assert count["train_value"] == 8
+    told = estimate(plan, ["example"])
+    assert told["hours"]["cpu"] < 0.5
 
 
 def test_example_environment_is_a_line():

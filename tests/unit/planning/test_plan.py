@@ -364,7 +364,7 @@ def test_hours_of_several_experiments_are_told_apart(write):
     assert "by experiment" not in estimate.text(alone)
 
 
-@pytest.mark.parametrize("part", ["set", "suite_set", "agent"])
+@pytest.mark.parametrize("part", ["set", "suite_set", "agent", "suites"])
 def test_an_experiment_may_name_a_value_that_is_the_default(write, part):
     content = experiment()
     write("experiments", "x", content)
@@ -374,8 +374,10 @@ def test_an_experiment_may_name_a_value_that_is_the_default(write, part):
         content["set"] = {**content["set"], **named}
     elif part == "suite_set":
         content["suite_set"] = {"reward": named}
-    else:
+    elif part == "agent":
         content["agents"] = {"mac": {"set": named}, "flow_bc": {}}
+    else:
+        content["agents"] = {"mac": {"suites": {"reward": named}}, "flow_bc": {}}
     write("experiments", "x", content)
     assert marks(Plan(["x"])) == before
 
