@@ -143,8 +143,9 @@ def rewriting_leaves_the_cache_alone(clone: Project) -> None:
     """A file here may be the cache's own: who writes it anew must make another file."""
     owned = cached(clone)
     assert all(file.stat().st_ino in owned for file in artefacts(clone))
-    for file in artefacts(clone):
-        if file.name in ("run.yaml", "episodes.parquet"):  # without these work counts as undone
+    again = ("data/*/*/run.yaml", "results/stages/*/model-*/*/run.yaml")
+    for pattern in (*again, "results/stages/*/*/*/episodes.parquet"):
+        for file in clone.folder.glob(pattern):  # without these work counts as undone
             file.unlink()
     data = ("--experiment", "tiny", "--task", "pointmass-play")
     agent = (*data, "--agent", "mac", "--seed", "0")
