@@ -91,6 +91,21 @@ def test_no_curve_without_a_second_checkpoint(tmp_path):
     assert curves(*parts(built(tmp_path, {"mac": 0.5}))) is None
 
 
+def test_curves_leave_out_environments_and_agents_without_any(quick):
+    summary, rows = parts(quick)
+    (environment,) = summary["environments"]
+    elsewhere = rows[rows["step"] == rows["step"].max()].assign(task="other", agent="b", step=9000)
+    summary = summary | {
+        "labels": [*summary["labels"], "b"],
+        "agents": summary["agents"] | {"b": summary["agents"]["mac"]},
+        "environments": [environment, environment | {"name": "other", "tasks": ["other"]}],
+    }
+    figure, *_ = curves(summary, pd.concat([rows, elsewhere]))
+    (axis,) = figure.axes
+    assert axis.get_xlim()[1] < 400
+    assert "b" not in [text.get_text() for text in figure.legends[0].get_texts()]
+
+
 def test_intervals_show_the_summary(quick):
     summary, _ = parts(quick)
     figure, _, _ = intervals(summary, None)

@@ -15,17 +15,19 @@ from mac.stats.intervals import MIN_SEEDS
 
 
 def curves(summary: Mapping[str, Any], rows: pd.DataFrame) -> tuple[Figure, str, str] | None:
-    """Success over training, a panel an environment; None if no agent has two checkpoints."""
-    if rows.groupby("agent")["step"].nunique().max() < 2:
+    """Success over training, a panel for each environment with an agent of several checkpoints.
+
+    None if there is no such environment.
+    """
+    panel_rows = {e["name"]: rows[rows["task"].isin(e["tasks"])] for e in summary["environments"]}
+    followed = {name: found for name, own in panel_rows.items() if len(found := _followed(own))}
+    if not followed:
         return None
     labels, look = summary["labels"], styles(summary["labels"])
-    environments = summary["environments"]
-    figure, axes = panels(len(environments), 3.3 if len(environments) > 1 else 5.6, 2.6)
+    figure, axes = panels(len(followed), 3.3 if len(followed) > 1 else 5.6, 2.6)
     too_few = len(summary["seeds"]) < MIN_SEEDS
-    counts = rows.groupby("agent")["step"].nunique()
-    last = rows["step"][rows["agent"].isin(counts.index[counts > 1])].max()
-    for axis, environment in zip(axes, environments, strict=True):
-        chosen = rows[rows["task"].isin(environment["tasks"])]
+    for axis, (name, several) in zip(axes, followed.items(), strict=True):
+        chosen = panel_rows[name]
         runs = chosen.groupby(["agent", "step", "seed", "task"])["success"].mean()
         seeds = 100 * runs.groupby(level=["agent", "step", "seed"]).mean()
         for label in labels:
@@ -44,10 +46,10 @@ def curves(summary: Mapping[str, Any], rows: pd.DataFrame) -> tuple[Figure, str,
             else:
                 axis.plot(x, y, color=colour, lw=0.8, alpha=0.45)
             axis.plot(x, y.mean(1), color=colour, marker=marker, ms=4, mec="white", mew=0.5, lw=1.8)
-        axis.set_title(environment["name"])
+        axis.set_title(name)
         axis.set_ylim(-3, 103)
         axis.set_yticks(range(0, 101, 25))
-        axis.set_xlim(0, last * 1.03)
+        axis.set_xlim(0, 1.03 * chosen["step"][chosen["agent"].isin(several)].max())
         axis.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         axis.xaxis.set_major_formatter(FuncFormatter(_steps))
         axis.grid(axis="y")
@@ -55,7 +57,8 @@ def curves(summary: Mapping[str, Any], rows: pd.DataFrame) -> tuple[Figure, str,
         axis.set_ylabel("success, %")
     for axis in axes[max(0, len(axes) - COLUMNS) :]:
         axis.set_xlabel("updates of the last stage")
-    legend(figure, line_handles(labels, look))
+    drawn = {label for name in followed for label in panel_rows[name]["agent"]}
+    legend(figure, line_handles([label for label in labels if label in drawn], look))
     spread = (
         "thin lines: single seeds"
         if too_few
@@ -66,6 +69,12 @@ def curves(summary: Mapping[str, Any], rows: pd.DataFrame) -> tuple[Figure, str,
         " checkpoint."
     )
     return figure, f"Learning curves. At the reported checkpoint: {spoken(summary)}", caption
+
+
+def _followed(rows: pd.DataFrame) -> pd.Index:
+    """Agents with several checkpoints of one task."""
+    counts = rows.groupby(["agent", "task"])["step"].nunique()
+    return counts.index[counts > 1].unique("agent")
 
 
 def _steps(value: float, _: object = None) -> str:
