@@ -17,7 +17,7 @@ from mac.planning.stores import raw_jobs, store_job
 MARK = 13  # a dash and a fingerprint end a store's name
 
 
-def known() -> Iterator[tuple[str, EnvSpec, dict[str, Any]]]:
+def known() -> Iterator[tuple[str, EnvSpec, DataConfig]]:
     """Name, environment and section ``data``, as a suite has it, of every data set of the suites.
 
     Last come the sets of one file of which suites have the shards alone.
@@ -29,8 +29,9 @@ def known() -> Iterator[tuple[str, EnvSpec, dict[str, Any]]]:
             for name, line in suite.environments.items():
                 facts = {key: value for key, value in line.items() if key != "set"}
                 spec = EnvSpec.from_line(name, facts, file=path)
-                yield data_name(spec.dataset, suite.shards(name)), spec, suite.data(name)
-                alone.append((spec.dataset, spec, {**suite.data(name), "shards": 1}))
+                data = suite.data(name, path)
+                yield data_name(spec.dataset, data.shards), spec, data
+                alone.append((spec.dataset, spec, data.model_copy(update={"shards": 1})))
     yield from alone
 
 
@@ -77,13 +78,13 @@ def _ways(name: str) -> Iterator[tuple[list[Job], Job]]:
 
 def _asked(name: str, source: str) -> tuple[EnvSpec, DataConfig, dict[str, Any]]:
     """Environment and data of a name, and what else its jobs have."""
-    found = {known_name: (spec, values) for known_name, spec, values in reversed([*known()])}
+    found = {known_name: (spec, data) for known_name, spec, data in reversed([*known()])}
     if name not in found:
         raise ConfigError(
             "no such data set in any suite", key=name, expected=", ".join(sorted(found))
         )
-    spec, values = found[name]
-    data = DataConfig(**{**values, "source": source})
+    spec, data = found[name]
+    data = data.model_copy(update={"source": source})
     shared = {
         "experiment": name,
         "task": spec.dataset,

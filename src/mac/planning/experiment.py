@@ -67,7 +67,7 @@ class Experiment:
             path = find("suites", suite_name, file=self.path, key=f"suites.{suite_name}")
             suite: SuiteFile = read_config(path, SuiteFile)
             for name, tasks in chosen.items():
-                if name in suite.unavailable and not self._have(suite, name):
+                if name in suite.unavailable and not self._have(suite, name, path):
                     self.unavailable[name] = suite.unavailable[name]
                     continue
                 if name not in suite.environments:
@@ -94,12 +94,16 @@ class Experiment:
         return cells
 
     @staticmethod
-    def _have(suite: SuiteFile, name: str) -> bool:
-        """Whether a file says where data are that cannot be had otherwise."""
+    def _have(suite: SuiteFile, name: str, path: Path) -> bool:
+        """Whether a file says where data are that cannot be had otherwise.
+
+        The suite's file is ``path``.
+        """
         line = suite.environments.get(name)
         if line is None:
             return False
-        return given("datasets", data_name(line["dataset"], suite.shards(name))) is not None
+        shards = suite.data(name, path).shards
+        return given("datasets", data_name(line["dataset"], shards)) is not None
 
     @cached_property
     def _entries(self) -> dict[str, AgentEntry]:

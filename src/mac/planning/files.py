@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from mac.config.load import Layer, matching, patterns
-from mac.config.schema import distinct
+from mac.config.schema import DataConfig, distinct
 from mac.config.wording import refusal
 from mac.errors import ConfigError
 from mac.io import check_name, read_yaml
@@ -75,16 +75,26 @@ class SuiteFile(ConfigFile):
     )
     set: Mapping[str, Any] = {}
 
-    def data(self, name: str) -> dict[str, Any]:
-        """What this suite says of an environment's data, by the keys of the section ``data``."""
+    def data(self, name: str, path: Path) -> DataConfig:
+        """What this suite, of the file ``path``, says of an environment's data.
+
+        Raises:
+            ConfigError: it is no such data, naming file, environment and key.
+        """
         own = self.environments[name].get("set")
         layers = [Layer.of("suite", values).values for values in (self.set, own)]
-        found = {**layers[0], **layers[1]}.items()
-        return {key.removeprefix("data."): v for key, v in found if key.startswith("data.")}
+        said = {**layers[0], **layers[1]}
+        keys = {k.removeprefix("data."): v for k, v in said.items() if k.startswith("data.")}
+        try:
+            return _Data.model_validate({"data": said.get("data", keys)}).data
+        except ValidationError as error:
+            raise refusal(error, _Data, f"{path} ({name})") from None
 
-    def shards(self, name: str) -> int:
-        """Files of an environment's training data, as this suite has them."""
-        return int(self.data(name).get("shards", 1))
+
+class _Data(BaseModel):
+    """The section ``data`` alone."""
+
+    data: DataConfig
 
 
 class Tuning(ConfigFile):

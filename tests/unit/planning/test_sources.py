@@ -191,6 +191,22 @@ def test_a_set_by_name_has_the_sizes_of_its_suite(name, environment, shards, epi
     assert (data["train_episodes"], data["episode_length"]) == (episodes, length)
 
 
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        ({"train_episodes": "many"}, r"data\.train_episodes: must be an integer; found 'many'"),
+        ({"shard": 2}, r"data\.shard: unknown key; found 2; .*did you mean shards\?"),
+        ([1], r"data: must be a mapping; found \[1\]"),
+    ],
+)
+def test_what_a_suite_says_of_its_data_is_checked_without_an_experiment(say, data, told):
+    line = {"dataset": "mine-play", "env_id": "cube-single-v0", "tasks": 5, "observation_dim": 28}
+    line |= {"action_dim": 5, "goal_dim": 3, "max_episode_steps": 200, "success_timing": "pre"}
+    say("mine", "suites", mode="reward", set={"data": data}, environments={"mine": line})
+    with pytest.raises(ConfigError, match=r"suites/mine\.yaml \(mine\): " + told):
+        data_jobs("mine-play", "collect")
+
+
 def test_a_set_by_name_is_the_one_that_experiments_collect(say):
     content = {"title": "t", "caption": "c", "agents": {"mac": None}, "seeds": [0]}
     suites = {"ogbench_reward": {"scene": [1]}}
