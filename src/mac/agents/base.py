@@ -56,7 +56,8 @@ class Stage:
             one, or where it is None, there is the last one only.
         networks: what costs are estimated from where the stage is an agent's own: number of
             networks, and of passes of a batch's rows through one of them, by section of the
-            configuration; a pass backward counts two.
+            configuration; a pass backward counts two. None for the stages that agents share,
+            which planning knows by name.
         products: the same of an agent's networks that are no perceptrons: from its configuration,
             as plain values, and widths, the products (m, k, n) of a pass of one row of a batch.
         parts: the stages that this one trains together, where it is not one by itself.
@@ -73,7 +74,7 @@ class Stage:
     view: str = "chunks"
     section: str = ""
     checkpoints: str = ""
-    networks: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    networks: Mapping[str, tuple[int, int]] | None = None
     products: Callable[[Mapping[str, Any], Spaces], Iterable[tuple[int, int, int]]] | None = None
     parts: tuple[Stage, ...] = ()
 

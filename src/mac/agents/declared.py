@@ -73,7 +73,7 @@ def _check_stage(agent: type[Agent], stage: Stage, keys: Iterable[str]) -> None:
     if stage.view not in VIEWS:
         _refuse(agent, f"{place}, view", "no such view of the data", stage.view, VIEWS)
     sized = [key.removesuffix(".hidden_dims") for key in keys if key.endswith(".hidden_dims")]
-    for section in stage.networks:
+    for section in stage.networks or ():
         if section not in sized:
             reason = "no section of its Config with hidden_dims"
             _refuse(agent, f"{place}, networks", reason, section, sized)

@@ -89,10 +89,10 @@ def _weights(job: Job, stage: Stage) -> float:
     """Numbers in the networks of a stage, their first and last layers left out."""
     if stage.products:
         return sum(k * n for _, k, n in stage.products(job.config, _spaces(job)))
-    networks = (stage.networks or _NETWORKS[stage.name]).items()
+    networks = _NETWORKS[stage.name] if stage.networks is None else stage.networks
     return sum(
         count * sum(a * b for a, b in pairwise(job.config[section]["hidden_dims"]))
-        for section, (count, _) in networks
+        for section, (count, _) in networks.items()
     )
 
 

@@ -56,13 +56,13 @@ def update(
     for stage in stages:
         alone = stage.section and not joint
         rows = (config[stage.section] if alone else config)["batch_size"]
-        for section, (_, passes) in stage.networks.items():
+        for section, (_, passes) in (stage.networks or {}).items():
             hidden = config[section]["hidden_dims"]
             count.infer(rows, count.seen + count.chunk, hidden, 1, passes)
         if stage.products:
             for m, k, n in stage.products(config, spaces):
                 count.products.update([(rows * m, k, n), (rows * m, n, k), (k, rows * m, n)])
-        elif not stage.networks:
+        elif stage.networks is None:
             getattr(count, stage.name)(rows)
     return count.products
 

@@ -829,6 +829,14 @@ def own(tmp_path, monkeypatch):
     base._REGISTRY.pop("own", None)
 
 
+def test_an_agent_without_sized_networks_is_planned_and_estimated(own, write):
+    own()
+    write("agents", "own", {})
+    write("experiments", "x", experiment(agents={"own": {}}, set={}))
+    found = estimate.estimate(Plan(["x"]), ["x"])
+    assert found["hours"]["cpu"] > 0  # its data and its episodes
+
+
 def test_an_edited_agent_of_the_users_is_trained_and_evaluated_anew(own, write):
     def marks():
         write("agents", "own", {})
