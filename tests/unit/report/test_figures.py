@@ -118,12 +118,25 @@ def test_intervals_show_the_summary(quick):
     assert [label.get_text() for label in axis.get_yticklabels()] == ["task 1", "task 2", "mean"]
 
 
-def test_intervals_of_many_agents_in_one_panel(tmp_path):
+def test_intervals_of_many_agents_name_a_row_for_each_that_an_environment_has(tmp_path):
     rates = {f"agent{i}": i / 10 for i in range(10)}
     folder = built(tmp_path, rates, environments=("scene", "cube-single"), seeds=1, episodes=5)
-    figure, _, _ = intervals(read_summary(folder), None)
-    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert names == ["scene, mean of 2", "cube-single, mean of 2", "all, mean of 4"]
+    summary = read_summary(folder)
+    summary["agents"]["agent3"]["environments"].pop("cube-single")
+    summary["agents"]["agent3"]["overall"] = None
+    figure, _, _ = intervals(summary, None)
+    (axis,) = figure.axes
+    names = [label.get_text() for label in axis.get_yticklabels()]
+    without = [name for name in rates if name != "agent3"]
+    assert names == [*rates, *without, *without]
+    titles = [text.get_text() for text in axis.texts]
+    assert titles == ["scene, mean of 2", "cube-single, mean of 2", "all, mean of 4"]
+    assert not set(rates) & {text.get_text() for text in figure.legends[0].get_texts()}
+    single = [line.get_data() for line in axis.lines if len(line.get_xdata()) == 1]
+    means = {float(y[0]): float(x[0]) for x, y in single}
+    for label, y in zip(rates, axis.get_yticks(), strict=False):
+        entry = summary["agents"][label]["environments"]["scene"]
+        assert means[y] == pytest.approx(100 * entry["mean"])
 
 
 def test_model_error_is_drawn_on_a_log_scale_without_its_start(tmp_path):
