@@ -119,7 +119,7 @@ def matrix(
     """Values of one agent as (seeds, tasks); NaN where the run is missing."""
     if agent not in found.index.get_level_values("agent"):
         return np.full((len(seeds), len(tasks)), np.nan)
-    values = found.loc[agent, column].unstack("task")
+    values = found[column].xs(agent, level="agent").unstack("task")
     return values.reindex(index=seeds, columns=tasks).to_numpy(dtype=float)
 
 
