@@ -181,6 +181,12 @@ def test_a_label_without_such_a_stage_is_told_those_it_has():
     assert result.stderr.endswith(f"{shared}\n")
 
 
+def test_a_seed_that_is_not_the_experiments_is_told_those_that_are():
+    names = ["--task", TASK, "--agent", "mac", "--seed", "7"]
+    result = CliRunner().invoke(main, ["train-value", "--experiment", "quick", *names])
+    refused(result, "no train-value job with", "seed 7; expected --seed 0 or 1")
+
+
 def test_verbs_are_shown_as_they_are_written():
     shown = CliRunner().invoke(main, ["--help"]).stdout
     assert "train-agent" in shown and "train_agent" not in shown

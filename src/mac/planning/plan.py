@@ -90,6 +90,10 @@ def _told(wanted: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in wanted.items())
 
 
+def _matching(jobs: Iterable[Job], wanted: Mapping[str, Any]) -> list[Job]:
+    return [job for job in jobs if all(getattr(job, k) == v for k, v in wanted.items())]
+
+
 class Plan:
     """All jobs of some experiments, each once, inputs before what uses them."""
 
@@ -143,16 +147,11 @@ class Plan:
     def find_all(self, rule: str, *, fingerprint: str | None = None, **wanted: Any) -> list[Job]:
         """The jobs of a rule with the given attributes, at least one."""
         jobs = [job for job in self if job.rule == rule]
-        named = [j for j in jobs if all(getattr(j, k) == v for k, v in wanted.items())]
+        named = _matching(jobs, wanted)
         if not named:
-            own = [job for job in jobs if job.label == wanted.get("label")]
-            near = own or self._trained(**wanted) or jobs
-            options = [f"{job.verb} --agent {job.label} --task {job.task}" for job in near]
-            options = list(dict.fromkeys(options))
-            shown = "; ".join(options[:6]) + ("; …" if len(options) > 6 else "")
             raise ConfigError(
                 f"no {rule.replace('_', '-')} job with {_told(wanted)}",
-                expected=shown or f"a plan with {rule} jobs",
+                expected=self._nearest(jobs, **wanted) or f"a plan with {rule} jobs",
             )
         found = [job for job in named if fingerprint in (None, job.fingerprint)]
         if not found:
@@ -163,6 +162,15 @@ class Plan:
                 remedy="a configuration file has changed since this job was planned; start again",
             )
         return found
+
+    def _nearest(self, jobs: list[Job], *, seed: int | None = None, **wanted: Any) -> str:
+        """What could have been asked for instead of what none of the ``jobs`` is."""
+        if seed is not None and (others := _matching(jobs, wanted)):
+            return f"--seed {' or '.join(str(job.seed) for job in others)}"
+        own = [job for job in jobs if job.label == wanted.get("label")]
+        near = own or self._trained(**wanted) or jobs
+        options = list(dict.fromkeys(f"{j.verb} --agent {j.label} --task {j.task}" for j in near))
+        return "; ".join(options[:6]) + ("; …" if len(options) > 6 else "")
 
     def _trained(self, label: str = "", task: str = "", **_: Any) -> list[Job]:
         """What is trained for a label, and a task if it is its own; a shared part is another's."""
