@@ -28,7 +28,7 @@ def test_an_update_computes_about_what_its_stage_declares(name, mode, monkeypatc
     """Without the fused layers of a CPU, which are not counted."""
     monkeypatch.setattr(dense, "_fused", lambda x: False)
     (stage,) = registry()[name].stages
-    wide = {f"{section}.hidden_dims": WIDTHS for section in stage.networks}
+    wide = {f"{section}.hidden_dims": WIDTHS for section in stage.networks or {}}
     agent = build(name, mode, **wide)
     parts = list(agent.parts.values())
     update = Update(parts, adam(parts, OPTIMISER))
