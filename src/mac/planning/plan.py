@@ -166,7 +166,7 @@ class Plan:
     def _nearest(self, jobs: list[Job], *, seed: int | None = None, **wanted: Any) -> str:
         """What could have been asked for instead of what none of the ``jobs`` is."""
         if seed is not None and (others := _matching(jobs, wanted)):
-            return f"--seed {' or '.join(str(job.seed) for job in others)}"
+            return f"--seed {' or '.join(map(str, sorted({job.seed for job in others})))}"
         own = [job for job in jobs if job.label == wanted.get("label")]
         near = own or self._trained(**wanted) or jobs
         options = list(dict.fromkeys(f"{j.verb} --agent {j.label} --task {j.task}" for j in near))

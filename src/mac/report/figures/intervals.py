@@ -30,9 +30,10 @@ def intervals(summary: Mapping[str, Any], claims: Claims | None) -> tuple[Figure
     labels = summary["labels"]
     wide = len(labels) > 6
     figure, used = (_by_agent if wide else _by_task)(summary, claims)
-    look = styles(labels)
+    look = {} if wide else styles(labels)  # rows of one agent have its name
     agents = [
-        Line2D([], [], color=look[a][0], marker=look[a][1], ls="", ms=5.5, label=a) for a in labels
+        Line2D([], [], color=colour, marker=marker, ls="", ms=5.5, label=label)
+        for label, (colour, marker) in look.items()
     ]
     keys = {
         "seeds": Line2D([], [], **SEEDS, color=SOFT, label="95 % over seeds"),
@@ -40,8 +41,7 @@ def intervals(summary: Mapping[str, Any], claims: Claims | None) -> tuple[Figure
         "episodes": Line2D([], [], **EPISODES, color=SOFT, label="95 % over episodes"),
         "paper": Line2D([], [], **PAPER, label="paper's mean"),
     }
-    kinds = [key for name, key in keys.items() if name in used]
-    legend(figure, kinds if wide else [*agents, *kinds])
+    legend(figure, [*agents, *(key for name, key in keys.items() if name in used)])
     caption = (
         "Success rates by task and their means. Thick: 95 % interval over seeds"
         + ("" if "seeds" in used else " (none: too few seeds; ticks are single seeds)")
