@@ -99,12 +99,26 @@ def plan(experiment):
     return Plan((experiment,))
 
 
+PAGES = pytest.mark.parametrize(
+    "page", sorted((ROOT / "docs/agents").glob("*.md")), ids=lambda p: p.stem
+)
+
+
+@PAGES
+def test_an_agents_page_says_what_it_computes_logs_and_does_otherwise(page):
+    sections = re.split(r"^## (.+)\n", page.read_text(), flags=re.M)
+    text = dict(zip(sections[1::2], sections[2::2], strict=True))
+    for wanted in ("Equations", "Metrics", "Deviations", "Command"):
+        assert text.get(wanted, "").strip(), f"{page.name}: no section {wanted}"
+    assert re.search(r"^\|.*\|.*code \|$", text["Equations"], re.M), f"{page.name}: no code named"
+
+
 COMMAND = re.compile(
     r"^mac (\S+) --experiment (\S+) --task (\S+) --agent (\S+) --seed (\d+)$", re.M
 )
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs/agents").glob("*.md")), ids=lambda p: p.stem)
+@PAGES
 def test_commands_of_an_agents_page_name_jobs(page, monkeypatch):
     monkeypatch.chdir(ROOT)
     commands = COMMAND.findall(page.read_text().partition("\n## Command\n")[2])
